@@ -1,0 +1,25 @@
+"""Patch embeddings of vision-language models as one matrix product, for SGLang and vLLM.
+
+Importing this package loads neither torch nor an engine: engines import it in every process to
+read its entry points. The names below are loaded on first use.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from engine_ext.patch_embed import PatchLinear, Report, VerificationError, linearize, verify
+
+__all__ = ["PatchLinear", "Report", "VerificationError", "__version__", "linearize", "verify"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        return getattr(import_module("engine_ext.patch_embed"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

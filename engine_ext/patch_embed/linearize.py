@@ -1,0 +1,149 @@
+"""Find the patch projections of a model, replace them, and report every 3-D convolution seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from engine_ext.patch_embed.geometry import NotAPatchProjection, PatchGeometry
+from engine_ext.patch_embed.linear import PatchLinear
+from engine_ext.patch_embed.verify import Verification, verify
+
+Outcome = Literal["replaced", "already linear", "left alone"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One 3-D convolution of a model and what became of it."""
+
+    name: str
+    layer: str
+    """Qualified class name of the layer that was found."""
+    outcome: Outcome
+    geometry: PatchGeometry | None = None
+    reason: str = ""
+    verification: Verification | None = None
+    """None when the weights had no data yet (meta device) or verification was not asked for."""
+
+    def __str__(self) -> str:
+        text = f"{self.name} ({self.layer}): {self.outcome}"
+        if self.geometry is not None:
+            text += f", weight {self.geometry.weight_shape}"
+        if self.verification is not None:
+            text += f", verified difference {self.verification.difference:.1e}"
+        return f"{text}: {self.reason}" if self.reason else text
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every 3-D convolution of a model, in module order."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def replaced(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.outcome == "replaced")
+
+    def __str__(self) -> str:
+        if not self.findings:
+            return "no 3-D convolution found"
+        return "\n".join(str(finding) for finding in self.findings)
+
+
+def linearize(
+    model: nn.Module,
+    *,
+    conv_types: Sequence[type[nn.Module]] = (nn.Conv3d,),
+    check: bool = True,
+) -> Report:
+    """Replace every patch projection of ``model`` by a ``PatchLinear``, in place.
+
+    Works before weights are loaded (the replacement has the checkpoint's layout) and after.
+    Nothing is replaced unless everything can be; a second call changes nothing.
+
+    Args:
+        conv_types: the layer classes that compute a 3-D convolution. Subclasses count unless they
+            override the computation.
+        check: verify each replacement against the convolution now. Weights on the meta device
+            have no values: call ``engine_ext.verify`` on those once they are loaded.
+
+    Raises:
+        VerificationError: weights that are not finite or all zero, or a replacement that differs.
+            The model is as it was.
+    """
+    found = list(_find(model, tuple(conv_types)))
+    replacements: dict[int, PatchLinear] = {}
+    findings = []
+    for name, module in found:
+        if id(module) in replacements:
+            continue  # registered under a second name: one layer, one replacement, one finding
+        if isinstance(module, PatchLinear):
+            findings.append(_finding(name, module, "already linear", geometry=module.geometry))
+            continue
+        reason = _unfit(name, module, conv_types)
+        if reason is not None:
+            findings.append(_finding(name, module, "left alone", reason=reason))
+            continue
+        replacement = replacements[id(module)] = PatchLinear.from_conv(module)
+        verification = verify(replacement, name) if check and not replacement.weight.is_meta else None
+        findings.append(
+            _finding(
+                name,
+                module,
+                "replaced",
+                geometry=replacement.geometry,
+                verification=verification,
+            )
+        )
+    for name, module in found:
+        if id(module) in replacements:
+            parent, _, leaf = name.rpartition(".")
+            setattr(model.get_submodule(parent), leaf, replacements[id(module)])
+    return Report(tuple(findings))
+
+
+def _find(
+    model: nn.Module, conv_types: tuple[type[nn.Module], ...]
+) -> Iterator[tuple[str, nn.Module]]:
+    for name, module in model.named_modules(remove_duplicate=False):
+        if isinstance(module, (*conv_types, nn.Conv3d, PatchLinear)):
+            yield name, module
+
+
+def _unfit(name: str, module: nn.Module, conv_types: Sequence[type[nn.Module]]) -> str | None:
+    """Why ``module`` is left alone, or None when it is to be replaced."""
+    if not name:
+        return "it is the model itself: use PatchLinear.from_conv"
+    if not any(_computes_as(module, conv_type) for conv_type in conv_types):
+        return f"{_qualified_name(module)} overrides the computation of its convolution class"
+    # A replacement would drop these silently: offloading hooks, LoRA and weight norms use them.
+    if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+        return "it carries forward hooks or a replaced forward"
+    if is_parametrized(module):
+        return "its parameters are parametrized"
+    try:
+        PatchGeometry.of(module)
+    except NotAPatchProjection as reason:
+        return str(reason)
+    return None
+
+
+def _computes_as(module: nn.Module, conv_type: type[nn.Module]) -> bool:
+    """Whether ``module`` is a ``conv_type`` whose forward methods nobody has overridden."""
+    own = type(module)
+    if not issubclass(own, conv_type):
+        return False
+    methods = {name for name in dir(conv_type) if "forward" in name and "hook" not in name}
+    return all(getattr(own, name) is getattr(conv_type, name) for name in methods)
+
+
+def _finding(name: str, module: nn.Module, outcome: Outcome, **details: object) -> Finding:
+    return Finding(name, _qualified_name(module), outcome, **details)  # type: ignore[arg-type]
+
+
+def _qualified_name(module: nn.Module) -> str:
+    return f"{type(module).__module__}.{type(module).__qualname__}"

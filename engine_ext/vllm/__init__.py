@@ -1,0 +1,1 @@
+"""The vLLM adapter: entry point, registry overrides, sealing after loading."""

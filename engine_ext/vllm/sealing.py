@@ -1,0 +1,50 @@
+"""Sealing hangs on the hook vLLM calls whenever weights have arrived.
+
+``process_weights_after_loading`` runs for each module with a ``quant_method`` of the engine's own
+base class: after the first load whatever the load format, and after ``reload_weights``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from vllm.model_executor.layers.quantization.base_config import QuantizeMethodBase
+
+from engine_ext.patch_embed import PatchLinear
+from engine_ext.served import ServedModel
+
+
+class SealAfterLoading(QuantizeMethodBase):
+    """A quantization method that quantizes nothing: it seals the projection it is attached to."""
+
+    # Sealing reads weights that another process has already sealed without changing them.
+    supports_pre_processed_weights = True
+
+    def __init__(self, served: ServedModel, name: str) -> None:
+        self._served = served
+        self._name = name
+
+    def create_weights(self, layer: nn.Module, *args: Any, **kwargs: Any) -> None:
+        """Nothing to create: the projection holds the convolution's parameters."""
+
+    def apply(self, layer: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
+        return layer(*args, **kwargs)
+
+    def process_weights_after_loading(self, layer: nn.Module) -> None:
+        """Seal the loaded projection.
+
+        Raises:
+            VerificationError: it must not serve.
+        """
+        assert isinstance(layer, PatchLinear)
+        self._served.seal(self._name, layer)
+
+
+def conv_types() -> tuple[type[nn.Module], ...]:
+    """The layers by which vLLM's models compute a 3-D convolution."""
+    try:
+        from vllm.model_executor.layers.conv import Conv3dLayer
+    except ImportError:  # vLLM 0.11.0 uses nn.Conv3d throughout
+        return (nn.Conv3d,)
+    return (nn.Conv3d, Conv3dLayer)
