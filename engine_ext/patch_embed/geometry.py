@@ -8,7 +8,9 @@ one matrix product. Everything in this package rests on the conditions tested he
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -57,24 +59,23 @@ class PatchGeometry:
         reason = _why_not(conv)
         if reason is not None:
             raise NotAPatchProjection(reason)
+        layer: Any = conv
         return cls(
-            in_channels=int(conv.in_channels),  # type: ignore[arg-type]
-            out_channels=int(conv.out_channels),  # type: ignore[arg-type]
-            kernel_size=_triple(conv.kernel_size),
-            has_bias=conv.bias is not None,
+            in_channels=int(layer.in_channels),
+            out_channels=int(layer.out_channels),
+            kernel_size=_triple(layer.kernel_size),
+            has_bias=layer.bias is not None,
         )
 
 
-def _why_not(conv: nn.Module) -> str | None:
+def _why_not(conv: Any) -> str | None:
     """The first reason why ``conv`` is no patch projection, or None when it is one."""
     kernel, stride = _triple(conv.kernel_size), _triple(conv.stride)
     if stride != kernel:
         return f"stride {stride} is not the kernel {kernel}: its windows overlap or leave gaps"
     if kernel == (1, 1, 1):
         return "a 1x1x1 kernel mixes channels and cuts no patches"
-    if conv.padding != "valid" and (
-        isinstance(conv.padding, str) or any(_triple(conv.padding))
-    ):
+    if conv.padding != "valid" and (isinstance(conv.padding, str) or any(_triple(conv.padding))):
         return f"padding {conv.padding!r}: it reads values that are not in the patch"
     if _triple(conv.dilation) != (1, 1, 1):
         return f"dilation {conv.dilation}: it skips values of the patch"
@@ -83,14 +84,12 @@ def _why_not(conv: nn.Module) -> str | None:
     if is_lazy(conv.weight):
         return "a lazy layer: its weight has no shape yet"
     expected = (conv.out_channels, conv.in_channels, *kernel)
-    if tuple(conv.weight.shape) != expected:  # type: ignore[union-attr, operator]
-        return f"weight has shape {tuple(conv.weight.shape)}, expected {expected}"  # type: ignore[union-attr, operator]
+    if tuple(conv.weight.shape) != expected:
+        return f"weight has shape {tuple(conv.weight.shape)}, expected {expected}"
     return None
 
 
-def _triple(value: object) -> tuple[int, int, int]:
+def _triple(value: int | Iterable[int]) -> tuple[int, int, int]:
     """A convolution setting as three ints: PyTorch allows one int for all three axes."""
-    if isinstance(value, int):
-        return (value, value, value)
-    frames, height, width = value  # type: ignore[misc]
+    frames, height, width = (value, value, value) if isinstance(value, int) else value
     return (int(frames), int(height), int(width))

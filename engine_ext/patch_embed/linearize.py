@@ -89,7 +89,9 @@ def linearize(
             findings.append(_finding(name, module, "left alone", reason=reason))
             continue
         replacement = replacements[id(module)] = PatchLinear.from_conv(module)
-        verification = verify(replacement, name) if check and not replacement.weight.is_meta else None
+        verification = (
+            verify(replacement, name) if check and not replacement.weight.is_meta else None
+        )
         findings.append(
             _finding(
                 name,
@@ -109,8 +111,9 @@ def linearize(
 def _find(
     model: nn.Module, conv_types: tuple[type[nn.Module], ...]
 ) -> Iterator[tuple[str, nn.Module]]:
+    wanted: tuple[type[nn.Module], ...] = (*conv_types, nn.Conv3d, PatchLinear)
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(module, (*conv_types, nn.Conv3d, PatchLinear)):
+        if isinstance(module, wanted):
             yield name, module
 
 

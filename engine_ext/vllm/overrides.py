@@ -97,5 +97,5 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     identity = Identity("vllm", vllm.__version__, architecture, enabled_features())
     served = ServedModel(model, conv_types(), identity, logger)
     for name in served.names:
-        model.get_submodule(name).quant_method = SealAfterLoading(served, name)  # type: ignore[assignment]
+        model.get_submodule(name).quant_method = SealAfterLoading(served, name)
     return served

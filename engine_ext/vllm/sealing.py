@@ -15,7 +15,7 @@ from engine_ext.patch_embed import PatchLinear
 from engine_ext.served import ServedModel
 
 
-class SealAfterLoading(QuantizeMethodBase):
+class SealAfterLoading(QuantizeMethodBase):  # type: ignore[misc]
     """A quantization method that quantizes nothing: it seals the projection it is attached to."""
 
     # Sealing reads weights that another process has already sealed without changing them.
@@ -29,7 +29,8 @@ class SealAfterLoading(QuantizeMethodBase):
         """Nothing to create: the projection holds the convolution's parameters."""
 
     def apply(self, layer: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
-        return layer(*args, **kwargs)
+        output: Tensor = layer(*args, **kwargs)
+        return output
 
     def process_weights_after_loading(self, layer: nn.Module) -> None:
         """Seal the loaded projection.

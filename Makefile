@@ -1,0 +1,59 @@
+# Every target builds the environments it needs below .envs/ and reuses them afterwards.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+FAMILY ?= qwen3_vl
+PYTEST = -m pytest -p no:cacheprovider --durations=5
+
+# The last line of build.py is the path of the environment's Python.
+environment = $(PYTHON) environments/build.py $(1)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list the targets
+	@echo "make TARGET; PYTHON=... names a Python 3.11, ENGINE_EXT_ENVS=... a folder for environments"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 24
+
+.PHONY: demo
+demo: ## serve a tiny model on vLLM with and without the extension and compare (FAMILY=qwen3_vl)
+	@python=$$($(call environment,vllm)) && $$python -m evals.demo --family $(FAMILY)
+
+.PHONY: test
+test: ## everything below, but the old engines (about 15 minutes from nothing)
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test-core
+	@$(MAKE) --no-print-directory test-transformers-4
+	@$(MAKE) --no-print-directory test-vllm
+
+.PHONY: lint
+lint: ## ruff and mypy
+	@echo "== lint"
+	@python=$$($(call environment,core)) && bin=$$(dirname $$python) && \
+	  $$bin/ruff check . && $$bin/ruff format --check . && $$bin/mypy
+
+.PHONY: test-core
+test-core: ## the core, packaging and the checkpoints, without an engine
+	@echo "== core, torch and transformers 5"
+	@python=$$($(call environment,core)) && $$python $(PYTEST) tests
+
+.PHONY: test-transformers-4
+test-transformers-4: ## the core and the checkpoints on transformers 4.57
+	@echo "== transformers 4.57"
+	@python=$$($(call environment,transformers-4)) && \
+	  $$python $(PYTEST) tests/patch_embed/test_transformers.py tests/evals/checkpoints/test_shipped.py
+
+.PHONY: test-vllm
+test-vllm: ## real vLLM 0.32.0 servers on the CPU
+	@echo "== vLLM 0.32.0"
+	@python=$$($(call environment,vllm)) && $$python $(PYTEST) -v tests/engines/vllm
+
+.PHONY: test-engines-old
+test-engines-old: ## real vLLM 0.11.0 servers, the last with nn.Conv3d (8.5 GB, not part of test)
+	@echo "== vLLM 0.11.0"
+	@python=$$($(call environment,vllm-0.11)) && $$python $(PYTEST) -v tests/engines/vllm
+
+.PHONY: checkpoints
+checkpoints: ## train the four checkpoints again (about 4 minutes each on one core)
+	@python=$$($(call environment,core)) && $$python -m evals.checkpoints.train qwen2_vl qwen2_5_vl qwen3_vl glm4v
+
+.PHONY: clean
+clean: ## remove the environments
+	rm -rf .envs

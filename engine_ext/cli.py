@@ -1,0 +1,77 @@
+"""The ``engine-ext`` command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from engine_ext import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status.
+
+    argparse, because the core depends on torch and numpy alone.
+    """
+    parser = argparse.ArgumentParser(
+        prog="engine-ext",
+        description="Patch embeddings of vision-language models as one matrix product.",
+    )
+    parser.add_argument("--version", action="version", version=f"engine_ext {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what the extension would do in this environment, and what stock does",
+        description="Say what the extension would do in this environment, and what stock does. "
+        "Exit status 0 when the extension is active, 1 when something keeps it from acting.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(arguments)
+    return _doctor(as_json=options.json)
+
+
+def _doctor(as_json: bool) -> int:
+    from engine_ext.doctor import examine
+
+    report = examine()
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        rows = list(_rows(report))
+        width = max(len(label) for label, _ in rows)
+        for label, value in rows:
+            print(f"{label:<{width}}  {value}")
+    return 0 if report["active"] else 1
+
+
+def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The report as labels and values, a problem a row."""
+    stack = report["stack"]
+    yield "engine_ext", report["engine_ext"]
+    yield "Python", report["python"]
+    yield "torch", stack["torch"] or f"cannot be imported: {stack['error']}"
+    yield "GPU", stack["gpu"] or "none visible to torch"
+    yield "cuDNN", stack["cudnn"] or "none (CPU build)"
+    yield "features on", ", ".join(report["features"]) or "none (ENGINE_EXT)"
+    for name, engine in report["engines"].items():
+        yield name, engine["version"]
+        yield "  stock runs", engine["stock"]
+        yield "  entry point", _yes_no(engine["entry_point_found"], "found", "not found")
+        yield "  allowed", _yes_no(engine["entry_point_allowed"], "yes", "no (VLLM_PLUGINS)")
+        if engine["overrides"] is not None:
+            yield "  overrides", f"{len(engine['overrides'])} architectures"
+            yield "  not covered", ", ".join(engine["not_covered"]) or "none"
+    for problem in report["problems"]:
+        yield "problem", problem
+    yield "verdict", "active" if report["active"] else "not active: engines serve stock"
+
+
+def _yes_no(value: bool, yes: str, no: str) -> str:
+    return yes if value else no
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Load vLLM's plugins as vLLM does and print what came of it, as JSON on the last line.
+
+``doctor`` runs this in a process of its own: importing an engine takes seconds, may initialise
+devices, and may fail in ways that end a process.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def probe() -> dict[str, Any]:
+    """The overrides in vLLM's registry once its plugins are loaded, and what they miss."""
+    import vllm
+    from vllm import ModelRegistry
+    from vllm.model_executor.models import registry
+    from vllm.plugins import load_general_plugins
+
+    from engine_ext.vllm.coverage import missing_overrides
+
+    load_general_plugins()
+    overridden = [
+        architecture
+        for architecture, entry in ModelRegistry.models.items()
+        if getattr(entry, "module_name", "") == "engine_ext.vllm.overrides"
+    ]
+    return {
+        "version": vllm.__version__,
+        "overridden": sorted(overridden),
+        "not_covered": missing_overrides(registry._VLLM_MODELS, Path(next(iter(vllm.__path__)))),
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(probe()))

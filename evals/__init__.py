@@ -1,0 +1,1 @@
+"""Evaluations: what shows that a replaced patch embedding leaves answers unchanged."""

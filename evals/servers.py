@@ -1,0 +1,146 @@
+"""Start a real engine server on this machine, wait until it serves, and stop it whatever happens.
+
+The server is the stock command of the engine, on the loopback interface and a free port.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from openai import OpenAI
+
+START_SECONDS = 300
+STOP_SECONDS = 30
+
+VLLM_ON_CPU = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "HF_HUB_OFFLINE": "1",
+    # Compilation helps a long-lived server; here it would make the first request take seconds.
+    "TORCHDYNAMO_DISABLE": "1",
+}
+VLLM_ARGUMENTS = (
+    "--enforce-eager",
+    "--max-model-len=2048",
+    "--max-num-seqs=4",
+    "--max-num-batched-tokens=2048",
+    "--gpu-memory-utilization=0.3",  # of CPU memory on a CPU, and it must be free at the start
+    '--limit-mm-per-prompt={"image": 2, "video": 1}',
+)
+
+
+class ServerFailed(RuntimeError):
+    """The server did not come up; the message ends with the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers: its address, the model's name there, and its log."""
+
+    url: str
+    model: str
+    log: Path
+
+    def client(self) -> OpenAI:
+        """A client of its OpenAI API. Proxy settings of the environment are not for loopback."""
+        return OpenAI(
+            base_url=f"{self.url}/v1",
+            api_key="none",
+            max_retries=0,
+            timeout=120,
+            http_client=httpx.Client(trust_env=False, timeout=120),
+        )
+
+
+@contextmanager
+def vllm_server(
+    model: Path,
+    log: Path,
+    *,
+    environ: Mapping[str, str],
+    arguments: tuple[str, ...] = ("--dtype=bfloat16",),
+) -> Iterator[Server]:
+    """``vllm serve`` of this environment, over a model folder.
+
+    Args:
+        log: file for the server's output.
+        environ: variables set for the server on top of this process's (``ENGINE_EXT``, ...).
+
+    Raises:
+        ServerFailed: it ended, or did not serve within five minutes.
+    """
+    port = _free_port()
+    command = [
+        str(Path(sys.executable).with_name("vllm")),
+        "serve",
+        str(model),
+        "--host=127.0.0.1",
+        f"--port={port}",
+        f"--served-model-name={model.name}",
+        *VLLM_ARGUMENTS,
+        *arguments,
+    ]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **VLLM_ON_CPU, **environ},
+            start_new_session=True,  # its workers are stopped with it
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(process, url, log)
+            yield Server(url, model.name, log)
+        finally:
+            _stop(process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with httpx.Client(trust_env=False, timeout=5) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise ServerFailed(f"the server ended with status {process.returncode}{_tail(log)}")
+            try:
+                if client.get(f"{url}/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass  # not listening yet
+            time.sleep(0.5)
+    raise ServerFailed(f"the server did not serve within {START_SECONDS} s{_tail(log)}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and what it started: politely, then not."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, sent)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    process.wait()
+
+
+def _tail(log: Path, lines: int = 30) -> str:
+    return f"; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-lines:])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,143 @@
+"""Run vLLM engines one after the other in this process and print what they did, as JSON.
+
+Started by the tests as a process of its own: vLLM remembers the class of an architecture for the
+life of a process, so extension on and off need one each. Reads a list of runs from standard input:
+``{"model", "family", "engine": LLM arguments, "then": [actions]}``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from typing import Any
+
+FORCE_CONV = "FORCE_CONV3D"
+"""Environment variable: make vLLM's own layer take the path it takes on a GPU with torch < 2.9."""
+
+
+def main() -> None:
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
+    if FORCE_CONV in os.environ:
+        from vllm.model_executor.layers.conv import Conv3dLayer
+
+        Conv3dLayer._forward_mulmat = Conv3dLayer._forward_conv
+    results = []
+    for number, run in enumerate(json.load(sys.stdin), start=1):
+        print(f"run {number}: {run['model']} {run.get('engine', {})}", file=sys.stderr, flush=True)
+        try:
+            results.append(serve(run))
+        except Exception as error:
+            results.append({"error": "\n".join(_causes(error))})
+    print(json.dumps(results))
+
+
+def serve(run: dict[str, Any]) -> dict[str, Any]:
+    from vllm import LLM
+
+    settings: dict[str, Any] = {
+        "max_model_len": 2048,
+        "max_num_seqs": 4,
+        "max_num_batched_tokens": 2048,
+        "enforce_eager": True,
+        "gpu_memory_utilization": 0.3,  # of CPU memory here, and it must be free
+        "limit_mm_per_prompt": {"image": 2, "video": 1},
+        **run.get("engine", {}),
+    }
+    llm = LLM(model=run["model"], **settings)
+    result: dict[str, Any] = {"replies": replies(llm, run)} if run.get("ask", True) else {}
+    result["modules"] = llm.apply_model(describe)[0]
+    for action in run.get("then", []):
+        result[action] = ACTIONS[action](llm, run)
+    llm.llm_engine.engine_core.shutdown()
+    del llm
+    gc.collect()
+    return result
+
+
+def replies(llm: Any, run: dict[str, Any], skip: int = 0) -> dict[str, Any]:
+    """Greedy replies to an image, two images, a text and a clip: tokens and log-probabilities."""
+    from vllm import SamplingParams
+
+    from tests.engines.requests import conversations
+
+    sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
+    found = {}
+    for name, content in conversations(run["family"], skip).items():
+        messages = [{"role": "user", "content": content}]
+        (output,) = llm.chat(messages, sampling, use_tqdm=False)[0].outputs
+        steps = zip(output.token_ids, output.logprobs, strict=True)
+        found[name] = {
+            "tokens": list(output.token_ids),
+            "logprobs": [step[token].logprob for token, step in steps],
+        }
+    return found
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """The 3-D convolutions and patch projections of a model, and how often weights are held."""
+    import torch
+
+    from engine_ext.patch_embed import PatchLinear
+    from engine_ext.vllm.sealing import conv_types
+
+    convs = [n for n, m in model.named_modules() if isinstance(m, conv_types())]
+    linear = {n: m for n, m in model.named_modules() if isinstance(m, PatchLinear)}
+    gc.unfreeze()  # vLLM freezes what lives after start-up, which hides it from get_objects
+    copies = {
+        name: len(
+            {
+                tensor.untyped_storage().data_ptr()
+                for tensor in gc.get_objects()
+                if type(tensor) in (torch.Tensor, torch.nn.Parameter)  # no proxies, no fakes
+                and tensor.numel() == module.weight.numel()
+                and tensor.device.type != "meta"
+            }
+        )
+        for name, module in linear.items()
+    }
+    return {
+        "class": type(model).__name__,
+        "convs": convs,
+        "linear": list(linear),
+        "copies": copies,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+
+
+def spoil(model: Any) -> None:
+    import torch
+
+    from engine_ext.patch_embed import PatchLinear
+
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, PatchLinear):
+                module.weight.fill_(7.0)
+
+
+def reload(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
+    """Overwrite the projection, let vLLM reload the checkpoint, and ask about images not cached."""
+    llm.apply_model(spoil)
+    llm.collective_rpc("reload_weights")
+    return replies(llm, run, skip=12)
+
+
+def ask_others(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
+    return replies(llm, run, skip=12)
+
+
+ACTIONS = {"reload": reload, "ask_others": ask_others}
+
+
+def _causes(error: BaseException | None) -> list[str]:
+    lines = []
+    while error is not None:
+        lines.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or error.__context__
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""In one process, without a network between: fp32 and bf16, against both paths of stock.
+
+vLLM's own layer computes a matrix product on a CPU; ``FORCE_CONV3D`` makes it take ``F.conv3d``,
+as it does on a GPU with other versions of torch.
+"""
+
+import itertools
+
+import pytest
+
+from evals import checkpoints
+from tests.engines.vllm.offline import FORCE_CONV
+
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
+CASES = list(itertools.product(checkpoints.FAMILIES, TOLERANCE))
+
+
+def runs(action_in_bf16):
+    return [
+        {
+            "model": str(checkpoints.path(family)),
+            "family": family,
+            "engine": {"dtype": dtype},
+            "then": [action_in_bf16] if dtype == "bfloat16" else [],
+        }
+        for family, dtype in CASES
+    ]
+
+
+@pytest.fixture(scope="module")
+def extended(offline):
+    results, status_lines, log = offline(runs("reload"), ENGINE_EXT="linear")
+    return dict(zip(CASES, results, strict=True)), status_lines, log
+
+
+@pytest.fixture(scope="module")
+def stock(offline):
+    results, status_lines, _ = offline(runs("ask_others"), ENGINE_EXT="off")
+    assert status_lines == []
+    return dict(zip(CASES, results, strict=True))
+
+
+@pytest.fixture(scope="module")
+def stock_with_conv3d(offline):
+    results, _, _ = offline(runs("ask_others"), **{"ENGINE_EXT": "off", FORCE_CONV: "1"})
+    return dict(zip(CASES, results, strict=True))
+
+
+def assert_same(found, expected, tolerance):
+    assert found.keys() == expected.keys()
+    for name, reply in expected.items():
+        assert found[name]["tokens"] == reply["tokens"], name
+        assert found[name]["logprobs"] == pytest.approx(reply["logprobs"], abs=tolerance), name
+
+
+@pytest.mark.parametrize(("family", "dtype"), CASES)
+@pytest.mark.parametrize("arm", ["stock", "stock_with_conv3d"])
+def test_answers_equal_those_of(arm, family, dtype, extended, request):
+    expected = request.getfixturevalue(arm)[family, dtype]
+    assert expected["modules"]["convs"], "the arm compared against must run vLLM's own layer"
+    found = extended[0][family, dtype]
+    assert_same(found["replies"], expected["replies"], TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("family", checkpoints.FAMILIES)
+def test_answers_after_a_reload_equal_those_of_a_fresh_server(family, extended, stock):
+    found, expected = extended[0][family, "bfloat16"], stock[family, "bfloat16"]
+    assert_same(found["reload"], expected["ask_others"], TOLERANCE["bfloat16"])
+
+
+@pytest.mark.parametrize(("family", "dtype"), CASES)
+def test_no_convolution_is_left_and_no_weight_is_held_twice(family, dtype, extended, stock):
+    found, expected = extended[0][family, dtype]["modules"], stock[family, dtype]["modules"]
+    assert found["convs"] == []
+    assert found["linear"] == expected["convs"]
+    assert list(found["copies"].values()) == [1]
+    assert found["parameters"] == expected["parameters"]
+    assert found["class"] == expected["class"]
+
+
+def test_the_status_file_has_a_verified_line_for_every_load(extended):
+    _, lines, _ = extended
+    loads = len(CASES) + len(checkpoints.FAMILIES)  # each run once, and a reload in bf16
+    assert len(lines) == loads
+    for line in lines:
+        assert line["engine"] == "vllm"
+        (module,) = line["modules"]
+        assert module["name"] == "visual.patch_embed.proj"
+        assert module["difference"] < 1e-5
+        assert module["verified_in"] == "float32"
+
+
+def test_the_engines_log_names_every_replaced_module(extended):
+    _, lines, log = extended
+    assert log.count("visual.patch_embed.proj: ") == len(lines)
+    assert "replaced by a matrix product" in log

@@ -1,0 +1,101 @@
+"""What loads with the extension, what holds no tower, and what must not load."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from evals import checkpoints
+
+NAN, MISSING, MISSHAPEN, ZERO = "nan", "missing", "misshapen", "zero"
+
+
+def damaged(folder, family, damage):
+    """A copy of a checkpoint whose patch projection is damaged."""
+    target = folder / f"{family}-{damage}"
+    shutil.copytree(checkpoints.path(family), target)
+    file = target / "model.safetensors"
+    weights = load_file(file)
+    name = next(key for key in weights if key.endswith("patch_embed.proj.weight"))
+    if damage == NAN:
+        weights[name][5, 0, 1] = float("nan")
+    elif damage == ZERO:
+        weights[name].zero_()
+    elif damage == MISSHAPEN:
+        weights[name] = weights[name][:, :, :1].contiguous()
+    else:
+        del weights[name]
+    save_file(weights, file, metadata={"format": "pt"})
+    return str(target)
+
+
+@pytest.fixture(scope="module")
+def refused(offline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("damaged")
+    faults = [NAN, ZERO, MISSHAPEN, MISSING]
+    runs = [
+        {"model": damaged(folder, "qwen2_5_vl", fault), "family": "qwen2_5_vl", "ask": False}
+        for fault in faults
+    ]
+    results, status_lines, _ = offline(runs, ENGINE_EXT="linear")
+    assert status_lines == []
+    return {fault: result.get("error", "loaded") for fault, result in zip(faults, results)}  # noqa: B905
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (NAN, "visual.patch_embed.proj.weight: 196 of 75264 values are not finite"),
+        (ZERO, "visual.patch_embed.proj.weight: all 75264 values are zero"),
+        (MISSHAPEN, "(64, 3, 2, 14, 14)"),
+        (MISSING, "visual.patch_embed.proj.weight"),
+    ],
+)
+def test_damaged_weights_stop_the_engine_with_the_reason(fault, message, refused):
+    normalised = refused[fault].replace("torch.Size([64, 3, 2, 14, 14])", "(64, 3, 2, 14, 14)")
+    assert message in normalised
+
+
+@pytest.fixture(scope="module")
+def unusual(offline):
+    model = str(checkpoints.path("qwen2_5_vl"))
+    no_images = {"limit_mm_per_prompt": {"image": 0, "video": 0}}
+    runs = {
+        "dummy": {"model": model, "ask": False, "engine": {"load_format": "dummy"}},
+        "language only": {"model": model, "ask": False, "engine": no_images},
+        "transformers backend": {
+            "model": model,
+            "ask": False,
+            "engine": {"model_impl": "transformers"},
+        },
+    }
+    results, status_lines, log = offline(list(runs.values()), ENGINE_EXT="linear")
+    return dict(zip(runs, results, strict=True)), status_lines, log
+
+
+def test_dummy_weights_load_and_verify(unusual):
+    results, lines, _ = unusual
+    assert results["dummy"]["modules"]["linear"] == ["visual.patch_embed.proj"]
+    assert lines[0]["modules"][0]["difference"] < 1e-5
+
+
+def test_an_engine_without_images_has_nothing_to_replace_and_says_so(unusual):
+    results, lines, log = unusual
+    assert results["language only"]["modules"]["linear"] == []
+    assert lines[1]["modules"] == []
+    assert "nothing to replace here" in log
+
+
+def test_the_transformers_backend_is_served_too(unusual):
+    results, lines, _ = unusual
+    modules = results["transformers backend"]["modules"]
+    assert modules["convs"] == []
+    assert modules["linear"] == ["model.visual.patch_embed.proj"]
+    assert lines[2]["modules"][0]["difference"] < 1e-5
+
+
+def test_weights_are_on_the_device_and_in_the_dtype_of_the_engine(unusual):
+    _, lines, _ = unusual
+    assert lines[0]["device"] == "cpu"
+    assert lines[0]["dtype"] == str(torch.bfloat16).removeprefix("torch.")

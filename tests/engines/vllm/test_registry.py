@@ -1,0 +1,156 @@
+"""The registry of the installed vLLM: what is overridden, what is left, what is missing."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import vllm
+from vllm import ModelRegistry
+from vllm.model_executor.models import registry
+
+from engine_ext.vllm import log, plugin
+from engine_ext.vllm.architectures import ARCHITECTURES, LEFT_STOCK
+from engine_ext.vllm.coverage import architectures_with_conv3d, missing_overrides
+from engine_ext.vllm.overrides import register_overrides
+
+STOCK = registry._VLLM_MODELS
+VLLM_FOLDER = Path(next(iter(vllm.__path__)))
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """The registry's table, restored after the test."""
+    monkeypatch.setattr(ModelRegistry, "models", dict(ModelRegistry.models))
+    return ModelRegistry.models
+
+
+def is_overridden(entry):
+    return getattr(entry, "module_name", "") == "engine_ext.vllm.overrides"
+
+
+def test_every_architecture_with_a_conv3d_has_an_override_or_a_reason():
+    assert missing_overrides(STOCK, VLLM_FOLDER) == []
+
+
+def test_every_architecture_listed_has_a_conv3d_in_this_vllm():
+    """Stale names are harmless, wrong ones are not: what is listed and registered must lead to one.
+
+    The classes of the transformers backend lead to it through the model they wrap.
+    """
+    listed = (ARCHITECTURES | LEFT_STOCK.keys()) & STOCK.keys()
+    assert listed == set(architectures_with_conv3d(STOCK, VLLM_FOLDER)) & listed
+
+
+def test_register_overrides_what_the_registry_holds(models, monkeypatch):
+    monkeypatch.delenv("ENGINE_EXT", raising=False)
+    plugin.register()
+    overridden = {name for name, entry in models.items() if is_overridden(entry)}
+    assert overridden == ARCHITECTURES & STOCK.keys()
+    assert len(overridden) > 5
+
+
+def test_registering_twice_changes_nothing(models):
+    plugin.register()
+    once = dict(models)
+    plugin.register()
+    assert models == once
+
+
+def test_off_leaves_the_registry_stock(models, monkeypatch):
+    before = dict(models)
+    monkeypatch.setenv("ENGINE_EXT", "off")
+    plugin.register()
+    assert models == before
+
+
+def test_an_unknown_feature_stops_vllm(models, monkeypatch):
+    monkeypatch.setenv("ENGINE_EXT", "fast")
+    with pytest.raises(ValueError, match="'fast' not understood"):
+        plugin.register()
+
+
+@pytest.mark.parametrize("version", ["0.10.2", "0.99.0"])
+def test_a_version_that_was_not_tried_stays_stock(version, models, monkeypatch):
+    before, warnings = dict(models), []
+    monkeypatch.setattr(vllm, "__version__", version)
+    monkeypatch.setattr(log.logger, "warning", lambda text, *values: warnings.append(text % values))
+    plugin.register()
+    assert models == before
+    assert len(warnings) == 1
+    assert f"vLLM {version} has not been tried" in warnings[0]
+
+
+def test_a_failure_to_register_is_logged_and_leaves_vllm_stock(models, monkeypatch):
+    before, errors = dict(models), []
+    monkeypatch.setattr(log.logger, "exception", lambda text, *values: errors.append(text % values))
+    monkeypatch.setattr("engine_ext.vllm.overrides.register_overrides", lambda *arguments: 1 / 0)
+    plugin.register()
+    assert models == before
+    assert "cannot register" in errors[0]
+
+
+def test_an_architecture_of_another_plugin_is_left_to_it(models):
+    name = "Qwen2VLForConditionalGeneration"
+    ModelRegistry.register_model(name, "another_plugin.models:Qwen2VL")
+    assert name not in register_overrides(ModelRegistry, ARCHITECTURES)
+    assert models[name].module_name == "another_plugin.models"
+
+
+def test_an_override_is_the_engines_class_with_its_name_and_processor(models):
+    plugin.register()
+    override = models["Qwen2_5_VLForConditionalGeneration"].load_model_cls()
+    from vllm.model_executor.models.qwen2_5_vl import Qwen2_5_VLForConditionalGeneration as stock
+
+    assert issubclass(override, stock)
+    assert override is not stock
+    assert override.__name__ == stock.__name__
+    assert getattr(override, "_processor_factory", None) is getattr(
+        stock, "_processor_factory", None
+    )
+
+
+@pytest.mark.skipif(
+    not hasattr(registry._LazyRegisteredModel, "_get_cache_filename"),
+    reason="this vLLM caches nothing it inspects",
+)
+def test_what_vllm_caches_of_an_override_names_the_version(models):
+    plugin.register()
+    file = models["Qwen2_5_VLForConditionalGeneration"]._get_cache_filename()
+    assert vllm.__version__.replace(".", "_").replace("+", "_") in file
+
+
+def doctor(**environ):
+    done = subprocess.run(
+        [sys.executable, "-m", "engine_ext.cli", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environ},
+    )
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_doctor_says_that_the_extension_is_active():
+    status, report = doctor()
+    assert status == 0
+    assert report["active"] is True
+    engine = report["engines"]["vllm"]
+    assert set(engine["overrides"]) == ARCHITECTURES & STOCK.keys()
+    assert engine["not_covered"] == []
+    assert engine["entry_point_found"]
+    assert engine["entry_point_allowed"]
+
+
+def test_doctor_says_that_vllm_plugins_keeps_us_out():
+    status, report = doctor(VLLM_PLUGINS="another_plugin")
+    assert status == 1
+    assert any("VLLM_PLUGINS='another_plugin'" in problem for problem in report["problems"])
+
+
+def test_doctor_says_that_the_extension_is_off():
+    status, report = doctor(ENGINE_EXT="off")
+    assert status == 1
+    assert report["features"] == []
+    assert report["engines"]["vllm"]["overrides"] == []

@@ -1,0 +1,64 @@
+"""The stock command `vllm serve`, over HTTP, with the extension and without: the same answers."""
+
+import pytest
+
+from engine_ext import status
+from evals import checkpoints
+from evals.asking import ask
+from evals.servers import ServerFailed, vllm_server
+from tests.engines.requests import conversations
+
+LOGPROB_TOLERANCE = 2e-2  # bf16
+
+
+@pytest.fixture(scope="module", params=checkpoints.FAMILIES)
+def arms(request, tmp_path_factory):
+    """Replies, status lines and prompt lengths of a server with the extension and one without."""
+    family = request.param
+    folder = tmp_path_factory.mktemp(family)
+    found = {}
+    for arm, features in (("on", "linear"), ("off", "off")):
+        status_file = folder / f"{arm}.jsonl"
+        environ = {"ENGINE_EXT": features, status.VARIABLE: str(status_file)}
+        with vllm_server(
+            checkpoints.path(family), folder / f"{arm}.log", environ=environ
+        ) as server:
+            client = server.client()
+            replies = {
+                name: ask(client, server.model, content)
+                for name, content in conversations(family).items()
+            }
+        found[arm] = replies, status.read(status_file), server.log.read_text()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["image", "another image", "two images", "text", "video"])
+def test_the_extension_changes_no_answer(kind, arms):
+    with_it, without = arms["on"][0][kind], arms["off"][0][kind]
+    assert with_it.tokens == without.tokens
+    assert with_it.prompt_tokens == without.prompt_tokens
+    assert with_it.logprobs == pytest.approx(without.logprobs, abs=LOGPROB_TOLERANCE)
+
+
+def test_the_worker_reports_what_it_replaced(arms):
+    (line,) = arms["on"][1]
+    assert line["engine"] == "vllm"
+    (module,) = line["modules"]
+    assert module["name"] == "visual.patch_embed.proj"
+    assert module["difference"] < 1e-5
+    assert module["verified_in"] == "float32"
+    (logged,) = [text for text in arms["on"][2].splitlines() if "matrix product" in text]
+    assert f"pid={line['pid']})" in logged, "the status line is from the process that logged it"
+    assert f"(APIServer pid={line['pid']})" not in logged
+
+
+def test_switched_off_it_does_nothing(arms):
+    assert arms["off"][1] == []
+    assert "matrix product" not in arms["off"][2]
+
+
+def test_an_unknown_feature_keeps_the_server_from_starting(tmp_path):
+    model = checkpoints.path("qwen2_5_vl")
+    server = vllm_server(model, tmp_path / "log", environ={"ENGINE_EXT": "fast"})
+    with pytest.raises(ServerFailed, match="'fast' not understood; expected a comma list"), server:
+        pass

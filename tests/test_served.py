@@ -1,0 +1,119 @@
+"""A served model replaces before loading, seals after it, and refuses what was not loaded."""
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from engine_ext import status
+from engine_ext.patch_embed import PatchLinear, VerificationError
+from engine_ext.served import Identity, ServedModel
+
+IDENTITY = Identity("an engine", "1.0", "SomeForConditionalGeneration", ("linear",))
+logger = logging.getLogger("served")
+
+
+def model(convs=1):
+    torch.manual_seed(0)
+    return nn.ModuleDict({f"tower{n}": nn.Conv3d(3, 8, (2, 4, 4), (2, 4, 4)) for n in range(convs)})
+
+
+def load(model):
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+
+
+@pytest.fixture
+def status_lines(tmp_path, monkeypatch):
+    path = tmp_path / "status.jsonl"
+    monkeypatch.setenv(status.VARIABLE, str(path))
+    return lambda: status.read(path)
+
+
+def serve(model):
+    return ServedModel(model, (nn.Conv3d,), IDENTITY, logger)
+
+
+def test_the_status_line_tells_what_was_replaced_once_all_is_loaded(status_lines):
+    towers = model(convs=2)
+    served = serve(towers)
+    assert served.names == ("tower0", "tower1")
+    load(towers)
+    served.seal("tower0", towers["tower0"])
+    assert status_lines() == []
+    served.seal("tower1", towers["tower1"])
+    (line,) = status_lines()
+    assert line["engine"] == "an engine"
+    assert line["architecture"] == "SomeForConditionalGeneration"
+    assert line["features"] == ["linear"]
+    assert [m["name"] for m in line["modules"]] == ["tower0", "tower1"]
+    assert line["modules"][0]["replaced"] == "torch.nn.modules.conv.Conv3d"
+    assert line["modules"][0]["weight_shape"] == [8, 3, 2, 4, 4]
+    assert 0 < line["modules"][0]["difference"] < 1e-5
+
+
+def test_each_update_is_recorded(status_lines):
+    tower = model()
+    served = serve(tower)
+    for _ in range(2):
+        load(tower)
+        served.seal("tower0", tower["tower0"])
+    assert [line["loads"] for line in status_lines()] == [1, 2]
+
+
+@pytest.mark.parametrize("loaded", [(), ("weight",), ("bias",)])
+def test_a_parameter_the_loader_missed_stops_the_seal(loaded, status_lines):
+    tower = model()
+    served = serve(tower)
+    for name in loaded:
+        nn.init.normal_(getattr(tower["tower0"], name))
+    with pytest.raises(VerificationError, match=r"tower0\.(weight|bias): .* never loaded"):
+        served.seal("tower0", tower["tower0"])
+    assert status_lines() == []
+
+
+def test_sealing_lays_the_weight_out_without_a_second_copy():
+    tower = model()
+    served = serve(tower)
+    projection = tower["tower0"]
+    load(tower)
+    projection.to(memory_format=torch.channels_last_3d)
+    values = projection.weight.detach().clone()
+    assert not projection.weight.is_contiguous()
+    served.seal("tower0", projection)
+    assert projection.weight.is_contiguous()
+    assert torch.equal(projection.weight, values)
+    assert projection.weight.flatten(1).data_ptr() == projection.weight.data_ptr()
+
+
+def test_a_model_without_a_tower_says_that_nothing_was_replaced(status_lines):
+    assert serve(nn.Linear(2, 2)).names == ()
+    (line,) = status_lines()
+    assert line["modules"] == []
+
+
+def test_convs_left_alone_are_recorded_with_their_reason(status_lines):
+    serve(nn.Sequential(nn.Conv3d(3, 8, 4, 2)))
+    (line,) = status_lines()
+    assert "stride" in line["left_alone"][0]["reason"]
+
+
+def test_a_model_inside_another_is_answered_for_once(status_lines):
+    inner = model()
+    serve(inner)
+    outer = serve(nn.Sequential(inner))
+    assert outer.names == ()
+    assert isinstance(inner["tower0"], PatchLinear)
+    assert status_lines() == []
+
+
+def test_a_status_file_that_cannot_be_written_is_logged_and_serving_goes_on(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv(status.VARIABLE, str(tmp_path / "no" / "folder" / "status.jsonl"))
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    assert "cannot write ENGINE_EXT_STATUS" in caplog.text
