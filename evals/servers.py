@@ -5,6 +5,7 @@ The server is the stock command of the engine, on the loopback interface and a f
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 from openai import OpenAI
@@ -35,7 +37,6 @@ VLLM_ARGUMENTS = (
     "--max-num-seqs=4",
     "--max-num-batched-tokens=2048",
     "--gpu-memory-utilization=0.3",  # of CPU memory on a CPU, and it must be free at the start
-    '--limit-mm-per-prompt={"image": 2, "video": 1}',
 )
 
 
@@ -69,6 +70,7 @@ def vllm_server(
     *,
     environ: Mapping[str, str],
     arguments: tuple[str, ...] = ("--dtype=bfloat16",),
+    items_per_prompt: Mapping[str, int] = MappingProxyType({"image": 2, "video": 1}),
 ) -> Iterator[Server]:
     """``vllm serve`` of this environment, over a model folder.
 
@@ -87,6 +89,7 @@ def vllm_server(
         "--host=127.0.0.1",
         f"--port={port}",
         f"--served-model-name={model.name}",
+        f"--limit-mm-per-prompt={json.dumps(dict(items_per_prompt))}",
         *VLLM_ARGUMENTS,
         *arguments,
     ]

@@ -50,6 +50,7 @@ ARCHITECTURES = frozenset(
         # MiniMax
         "MiniMaxM3SparseForConditionalGeneration",
         # Any model through the transformers backend (--model-impl transformers)
+        "TransformersForMultimodalLM",  # 0.11.0
         "TransformersMultiModalForCausalLM",
         "TransformersMultiModalMoEForCausalLM",
         "TransformersMultiModalEmbeddingModel",

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from engine_ext import status
-from evals.servers import VLLM_ON_CPU
 
 PROJECT = Path(__file__).parents[3]
 
@@ -24,6 +23,8 @@ def offline(tmp_path_factory):
 
     Returns their results and the lines of the status file.
     """
+
+    from evals.servers import VLLM_ON_CPU  # needs the engine's environment
 
     def run(runs, **environ):
         folder = tmp_path_factory.mktemp("offline")

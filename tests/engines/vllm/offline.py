@@ -11,15 +11,19 @@ import gc
 import json
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 FORCE_CONV = "FORCE_CONV3D"
-"""Environment variable: make vLLM's own layer take the path it takes on a GPU with torch < 2.9."""
+"""Environment variable: make vLLM's own layer take the path it takes on a GPU with torch < 2.9.
+
+Without effect where stock is an ``nn.Conv3d``.
+"""
 
 
 def main() -> None:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-    if FORCE_CONV in os.environ:
+    if FORCE_CONV in os.environ and find_spec("vllm.model_executor.layers.conv"):
         from vllm.model_executor.layers.conv import Conv3dLayer
 
         Conv3dLayer._forward_mulmat = Conv3dLayer._forward_conv
@@ -36,13 +40,15 @@ def main() -> None:
 def serve(run: dict[str, Any]) -> dict[str, Any]:
     from vllm import LLM
 
+    from tests.engines.vllm.limits import items_per_prompt
+
     settings: dict[str, Any] = {
         "max_model_len": 2048,
         "max_num_seqs": 4,
         "max_num_batched_tokens": 2048,
         "enforce_eager": True,
         "gpu_memory_utilization": 0.3,  # of CPU memory here, and it must be free
-        "limit_mm_per_prompt": {"image": 2, "video": 1},
+        "limit_mm_per_prompt": items_per_prompt(run["family"]),
         **run.get("engine", {}),
     }
     llm = LLM(model=run["model"], **settings)
@@ -61,10 +67,12 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0) -> dict[str, Any]:
     from vllm import SamplingParams
 
     from tests.engines.requests import conversations
+    from tests.engines.vllm.limits import serves_video
 
     sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
     found = {}
-    for name, content in conversations(run["family"], skip).items():
+    family = run["family"]
+    for name, content in conversations(family, skip, serves_video(family)).items():
         messages = [{"role": "user", "content": content}]
         (output,) = llm.chat(messages, sampling, use_tqdm=False)[0].outputs
         steps = zip(output.token_ids, output.logprobs, strict=True)

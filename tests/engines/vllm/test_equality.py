@@ -78,10 +78,9 @@ def test_no_convolution_is_left_and_no_weight_is_held_twice(family, dtype, exten
     assert found["class"] == expected["class"]
 
 
-def test_the_status_file_has_a_verified_line_for_every_load(extended):
+def test_the_status_file_has_a_verified_line_for_every_model(extended):
     _, lines, _ = extended
-    loads = len(CASES) + len(checkpoints.FAMILIES)  # each run once, and a reload in bf16
-    assert len(lines) == loads
+    assert [line["loads"] for line in lines].count(1) == len(CASES)
     for line in lines:
         assert line["engine"] == "vllm"
         (module,) = line["modules"]

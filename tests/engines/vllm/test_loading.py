@@ -62,15 +62,17 @@ def unusual(offline):
     model = str(checkpoints.path("qwen2_5_vl"))
     no_images = {"limit_mm_per_prompt": {"image": 0, "video": 0}}
     runs = {
-        "dummy": {"model": model, "ask": False, "engine": {"load_format": "dummy"}},
-        "language only": {"model": model, "ask": False, "engine": no_images},
-        "transformers backend": {
-            "model": model,
-            "ask": False,
-            "engine": {"model_impl": "transformers"},
-        },
+        "dummy": {"load_format": "dummy"},
+        "language only": no_images,
+        "transformers backend": {"model_impl": "transformers"},
     }
-    results, status_lines, log = offline(list(runs.values()), ENGINE_EXT="linear")
+    results, status_lines, log = offline(
+        [
+            {"model": model, "family": "qwen2_5_vl", "ask": False, "engine": engine}
+            for engine in runs.values()
+        ],
+        ENGINE_EXT="linear",
+    )
     return dict(zip(runs, results, strict=True)), status_lines, log
 
 
