@@ -1,0 +1,64 @@
+"""The last step of a training: weights, report and checksums of a checkpoint folder."""
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from safetensors.torch import save_file
+from transformers import PreTrainedModel
+
+from evals.checkpoints import side
+from evals.checkpoints.batch import load
+from evals.checkpoints.measure import answers, batches, summary, table
+from evals.checkpoints.questions import held_out
+from evals.checkpoints.sensitivity import sensitivity
+
+SUMS = "SHA256SUMS"
+REPORT = "report.json"
+_PACKAGES = ("numpy", "pillow", "scikit-learn", "tokenizers", "torch", "transformers")
+
+
+def save_weights(model: PreTrainedModel, family: str, folder: Path) -> None:
+    """Writes `model.safetensors`: bfloat16, under the names the hub's checkpoints use."""
+    tensors = {
+        hub_name(family, name): tensor.detach().to(torch.bfloat16).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def hub_name(family: str, name: str) -> str:
+    """The hub's name of a transformers parameter. Qwen2-VL and Qwen2.5-VL were published before
+    transformers moved the tower and the language model under `model`."""
+    if family in ("qwen2_vl", "qwen2_5_vl"):
+        name = name.replace("model.visual.", "visual.")
+        name = name.replace("model.language_model.", "model.")
+    return name
+
+
+def write_report(family: str, folder: Path, training: dict) -> None:
+    """Measures the checkpoint as shipped, prints the result and writes `report.json`."""
+    questions = held_out(side=side(family))
+    report = {"family": family, "training": training}
+    for dtype in (torch.bfloat16, torch.float32):
+        name = str(dtype).removeprefix("torch.")
+        model, processor = load(folder, dtype)
+        encoded = batches(family, processor, questions)
+        given = answers(model, processor, encoded)
+        report[name] = summary(questions, given)
+        Console().print(table(family, name, report[name]))
+    report["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    report["weight_bytes"] = (folder / "model.safetensors").stat().st_size
+    report["sensitivity"] = sensitivity(model, processor, questions, encoded)
+    report["versions"] = {package: version(package) for package in _PACKAGES}
+    (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+
+
+def write_sums(folder: Path) -> None:
+    """Writes `SHA256SUMS` over every other file of the folder, as `sha256sum -c` reads it."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
+    lines = (f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+    (folder / SUMS).write_text("".join(lines))
