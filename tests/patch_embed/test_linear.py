@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -39,16 +40,22 @@ def relative(found, expected):
     return float(difference / expected.detach().norm().clamp_min(1e-30))
 
 
+def largest_sum(conv, patches):
+    """What each output would be if no terms cancelled: the scale of its rounding error."""
+    bias = None if conv.bias is None else conv.bias.abs()
+    return F.conv3d(patches.abs(), conv.weight.abs(), bias, stride=conv.stride)
+
+
 @settings(max_examples=150, deadline=None)
 @given(conv=convolutions(), count=st.sampled_from([0, 1, 2, 7, 1025]))
 def test_equals_conv3d_in_fp32(conv, count):
     patches = patches_for(conv, count)
-    expected = conv(patches)
+    expected, scale = conv(patches), largest_sum(conv, patches)
     projection = PatchLinear.from_conv(conv)
-    assert projection(patches).shape == expected.shape
-    assert projection(patches.flatten(1)).shape == (count, conv.out_channels)
-    assert relative(projection(patches), expected) < 1e-5
-    assert relative(projection(patches.flatten(1)), expected.flatten(1)) < 1e-5
+    for found in (projection(patches), projection(patches.flatten(1)).view_as(expected)):
+        assert ((found - expected).abs() <= 1e-6 * scale).all()
+        if expected.numel() >= 64:  # the sums of fewer outputs may cancel to almost nothing
+            assert relative(found, expected) < 1e-5
 
 
 @settings(max_examples=80, deadline=None)
@@ -94,7 +101,7 @@ def test_equals_conv3d_on_frames_that_are_not_cut(conv, batch, grid, rest):
     expected = conv(frames)
     found = PatchLinear.from_conv(conv)(frames)
     assert found.shape == expected.shape
-    assert relative(found, expected) < 1e-5
+    assert ((found - expected).abs() <= 1e-6 * largest_sum(conv, frames)).all()
 
 
 @pytest.fixture

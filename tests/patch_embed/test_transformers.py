@@ -2,13 +2,16 @@
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 import engine_ext
 from evals import checkpoints
-from evals.checkpoints.questions import held_out
 
 transformers = pytest.importorskip("transformers")
+pytest.importorskip("sklearn", reason="the images are made from scikit-learn's digits")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from evals.checkpoints.questions import held_out  # noqa: E402
 
 families = pytest.mark.parametrize("family", checkpoints.FAMILIES)
 
@@ -32,17 +35,16 @@ def inputs(family):
 def tower_output(model, family):
     visual, pixels = model.model.visual, inputs(family)
     output = visual(pixels["pixel_values"], grid_thw=pixels["image_grid_thw"])
-    tensors = output.values() if hasattr(output, "values") else output
-    tensors = [tensors] if isinstance(tensors, torch.Tensor) else tensors
-    return list(_flat(tensors))
+    return list(_tensors(output))
 
 
-def _flat(values):
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif value is not None:
-            yield from _flat(value)
+def _tensors(output):
+    """Every tensor of a tower's output: a tensor, a tuple or a ModelOutput, by version."""
+    if isinstance(output, torch.Tensor):
+        yield output
+    elif output is not None:
+        for part in output.values() if isinstance(output, dict) else output:
+            yield from _tensors(part)
 
 
 def assert_towers_agree(found, expected):
