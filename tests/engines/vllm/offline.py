@@ -84,7 +84,7 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0) -> dict[str, Any]:
 
 
 def describe(model: Any) -> dict[str, Any]:
-    """The 3-D convolutions and patch projections of a model, and how often weights are held."""
+    """The convolutions and patch projections of a model, and in how many places weights lie."""
     import torch
 
     from engine_ext.patch_embed import PatchLinear
@@ -93,14 +93,16 @@ def describe(model: Any) -> dict[str, Any]:
     convs = [n for n, m in model.named_modules() if isinstance(m, conv_types())]
     linear = {n: m for n, m in model.named_modules() if isinstance(m, PatchLinear)}
     gc.unfreeze()  # vLLM freezes what lives after start-up, which hides it from get_objects
+    tensors = [o for o in gc.get_objects() if type(o) in (torch.Tensor, torch.nn.Parameter)]
     copies = {
         name: len(
             {
                 tensor.untyped_storage().data_ptr()
-                for tensor in gc.get_objects()
-                if type(tensor) in (torch.Tensor, torch.nn.Parameter)  # no proxies, no fakes
+                for tensor in tensors
+                if tensor.dtype == module.weight.dtype
+                and tensor.device == module.weight.device
                 and tensor.numel() == module.weight.numel()
-                and tensor.device.type != "meta"
+                and torch.equal(tensor.flatten(), module.weight.flatten())
             }
         )
         for name, module in linear.items()
