@@ -38,9 +38,9 @@ class Verification:
 def verify(projection: PatchLinear, name: str = "projection") -> Verification:
     """Compare ``projection`` with ``F.conv3d`` over the same weights on a fixed probe.
 
-    The probe runs on the device that holds the weights (CPU or CUDA), in float32. Where that exceeds the
-    tolerance it is repeated in float64: GPUs may run float32 products in TF32, by a setting that
-    belongs to the engine, and float64 has no reduced mode. A real fault fails both.
+    The probe runs on the device that holds the weights (CPU or CUDA), in float32. Where that
+    exceeds the tolerance it is repeated in float64: GPUs may run float32 products in TF32, by a
+    setting that belongs to the engine, and float64 has no reduced mode. A real fault fails both.
 
     Raises:
         VerificationError: weights that are not loaded, not finite or of the wrong shape, or a
