@@ -79,28 +79,21 @@ def linearize(
     replacements: dict[int, PatchLinear] = {}
     findings = []
     for name, module in found:
+        layer = f"{type(module).__module__}.{type(module).__qualname__}"
         if id(module) in replacements:
             continue  # registered under a second name: one layer, one replacement, one finding
         if isinstance(module, PatchLinear):
-            findings.append(_finding(name, module, "already linear", geometry=module.geometry))
-            continue
-        reason = _unfit(name, module, conv_types)
-        if reason is not None:
-            findings.append(_finding(name, module, "left alone", reason=reason))
-            continue
-        replacement = replacements[id(module)] = PatchLinear.from_conv(module)
-        verification = (
-            verify(replacement, name) if check and not replacement.weight.is_meta else None
-        )
-        findings.append(
-            _finding(
-                name,
-                module,
-                "replaced",
-                geometry=replacement.geometry,
-                verification=verification,
+            findings.append(Finding(name, layer, "already linear", module.geometry))
+        elif reason := _why_left_alone(name, module, conv_types):
+            findings.append(Finding(name, layer, "left alone", reason=reason))
+        else:
+            replacement = replacements[id(module)] = PatchLinear.from_conv(module)
+            verified = None
+            if check and not replacement.weight.is_meta:
+                verified = verify(replacement, name)
+            findings.append(
+                Finding(name, layer, "replaced", replacement.geometry, verification=verified)
             )
-        )
     for name, module in found:
         if id(module) in replacements:
             parent, _, leaf = name.rpartition(".")
@@ -117,12 +110,14 @@ def _find(
             yield name, module
 
 
-def _unfit(name: str, module: nn.Module, conv_types: Sequence[type[nn.Module]]) -> str | None:
+def _why_left_alone(
+    name: str, module: nn.Module, conv_types: Sequence[type[nn.Module]]
+) -> str | None:
     """Why ``module`` is left alone, or None when it is to be replaced."""
     if not name:
         return "it is the model itself: use PatchLinear.from_conv"
     if not any(_computes_as(module, conv_type) for conv_type in conv_types):
-        return f"{_qualified_name(module)} overrides the computation of its convolution class"
+        return "its class overrides the computation of a 3-D convolution"
     # A replacement would drop these silently: offloading hooks, LoRA and weight norms use them.
     if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
         return "it carries forward hooks or a replaced forward"
@@ -142,11 +137,3 @@ def _computes_as(module: nn.Module, conv_type: type[nn.Module]) -> bool:
         return False
     methods = {name for name in dir(conv_type) if "forward" in name and "hook" not in name}
     return all(getattr(own, name) is getattr(conv_type, name) for name in methods)
-
-
-def _finding(name: str, module: nn.Module, outcome: Outcome, **details: object) -> Finding:
-    return Finding(name, _qualified_name(module), outcome, **details)  # type: ignore[arg-type]
-
-
-def _qualified_name(module: nn.Module) -> str:
-    return f"{type(module).__module__}.{type(module).__qualname__}"
