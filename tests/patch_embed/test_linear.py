@@ -5,13 +5,14 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
 from engine_ext.patch_embed import PatchLinear
 
 EDGES = st.sampled_from([1, 2, 3, 5, 8, 14, 16])
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
@@ -46,7 +47,7 @@ def largest_sum(conv, patches):
     return F.conv3d(patches.abs(), conv.weight.abs(), bias, stride=conv.stride)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(patient, max_examples=150)
 @given(conv=convolutions(), count=st.sampled_from([0, 1, 2, 7, 1025]))
 def test_equals_conv3d_in_fp32(conv, count):
     patches = patches_for(conv, count)
@@ -58,7 +59,7 @@ def test_equals_conv3d_in_fp32(conv, count):
             assert relative(found, expected) < 1e-5
 
 
-@settings(max_examples=80, deadline=None)
+@settings(patient, max_examples=80)
 @given(conv=convolutions(min_out=16), dtype=st.sampled_from([torch.bfloat16, torch.float16]))
 def test_rounds_no_worse_than_conv3d_in_half_precision(conv, dtype):
     conv = conv.to(dtype)
@@ -88,7 +89,7 @@ def test_equals_conv3d_at_real_sizes(out_channels, kernel, bias, dtype):
     assert error <= max(1.05 * error_of_conv, 1e-6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(patient, max_examples=60)
 @given(
     conv=convolutions(),
     batch=st.integers(1, 2),

@@ -13,12 +13,13 @@ LOGPROB_TOLERANCE = 2e-2  # bf16
 
 
 @pytest.fixture(scope="module", params=checkpoints.FAMILIES)
-def arms(request, tmp_path_factory):
+def arms(request, tmp_path_factory, say):
     """Replies, status lines and prompt lengths of a server with the extension and one without."""
     family = request.param
     folder = tmp_path_factory.mktemp(family)
     found = {}
     for arm, features in (("on", "linear"), ("off", "off")):
+        say(f"vllm serve {family}, extension {arm} (40 s)")
         status_file = folder / f"{arm}.jsonl"
         environ = {"ENGINE_EXT": features, status.VARIABLE: str(status_file)}
         with vllm_server(
