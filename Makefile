@@ -17,7 +17,7 @@ demo: ## serve a tiny model on vLLM with and without the extension and compare (
 	@python=$$($(call environment,vllm)) && $$python -m evals.demo --family $(FAMILY)
 
 .PHONY: test
-test: ## everything below, but the old engines (about 15 minutes from nothing)
+test: ## everything below, but the old engines (12 minutes on 2 cores)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-core
 	@$(MAKE) --no-print-directory test-transformers-4
