@@ -42,7 +42,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
 def _stack() -> dict[str, Any]:
     try:
         import torch
-    except ImportError as error:  # a broken torch must not keep the rest from being reported
+    except (ImportError, OSError) as error:  # a broken torch must not keep the rest from view
         return {"torch": None, "error": str(error), "gpu": None, "cudnn": None}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     number = torch.backends.cudnn.version() if torch.version.cuda else None  # type: ignore[no-untyped-call]
@@ -74,7 +74,7 @@ def _examine_vllm(
         "overrides": None,
         "not_covered": None,
     }
-    registered = doctor.registration() if load else {"overridden": None, "not_covered": None}
+    registered = doctor.registration(environ) if load else {"overridden": None, "not_covered": None}
     if "error" in registered:
         result["problems"].append(f"vLLM cannot load its plugins: {registered['error']}")
         return result

@@ -37,11 +37,13 @@ def entry_point_allowed(environ: Mapping[str, str] = os.environ) -> bool:
     return allowed is None or NAME in allowed.split(",")
 
 
-def registration() -> dict[str, Any]:
+def registration(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Load vLLM's plugins in a process of their own; ``{"error": ...}`` when that fails."""
     command = [sys.executable, "-m", "engine_ext.vllm.probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PROBE_SECONDS, env=dict(environ)
+        )
     except subprocess.TimeoutExpired:
         return {"error": f"vLLM did not load its plugins within {PROBE_SECONDS} s"}
     if done.returncode:
