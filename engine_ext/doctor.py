@@ -71,15 +71,12 @@ def _examine_vllm(
         "entry_point_found": doctor.entry_point_found(),
         "entry_point_allowed": doctor.entry_point_allowed(environ),
         "problems": doctor.problems(version, environ),
-        "overrides": None,
-        "not_covered": None,
     }
-    registered = doctor.registration(environ) if load else {"overridden": None, "not_covered": None}
+    registered = doctor.registration(environ) if load else {}
     if "error" in registered:
         result["problems"].append(f"vLLM cannot load its plugins: {registered['error']}")
-        return result
-    result["overrides"] = registered["overridden"]
-    result["not_covered"] = registered["not_covered"]
+    result["overrides"] = registered.get("overridden")
+    result["not_covered"] = registered.get("not_covered")
     return result
 
 

@@ -23,7 +23,6 @@ class SourceScan:
     """The sources of ``package`` below ``root``, limited to the subpackages in ``parts``."""
 
     def __init__(self, root: Path, package: str, parts: Collection[str]) -> None:
-        self._package = package
         self._files = {
             _module_name(file.relative_to(root), package): file
             for part in parts

@@ -17,7 +17,7 @@ from rich.table import Table
 from engine_ext import status
 from evals import checkpoints
 from evals.asking import Reply, ask
-from evals.checkpoints.questions import Question, chat_content, held_out
+from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
 from evals.servers import vllm_server
 
 LOGPROB_TOLERANCE = 2e-2
@@ -91,7 +91,7 @@ def _answers(questions: list[Question], on: list[Reply], off: list[Reply]) -> Ta
         table.add_column(f"extension {arm}")
         table.add_column("log-prob.", justify="right")
     for question, with_it, without in zip(questions, on, off, strict=True):
-        right = question.options["ABCDEFGHIJ".index(question.answer)]
+        right = question.options[LETTERS.index(question.answer)]
         table.add_row(
             question.name,
             question.text.splitlines()[0],

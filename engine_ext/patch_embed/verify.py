@@ -32,7 +32,6 @@ class Verification:
 
     difference: float
     dtype: str
-    patches: int = PROBE_PATCHES
 
 
 def verify(projection: PatchLinear, name: str = "projection") -> Verification:

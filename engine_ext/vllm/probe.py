@@ -18,16 +18,16 @@ def probe() -> dict[str, Any]:
     from vllm.model_executor.models import registry
     from vllm.plugins import load_general_plugins
 
+    from engine_ext.vllm import overrides
     from engine_ext.vllm.coverage import missing_overrides
 
     load_general_plugins()
     overridden = [
         architecture
         for architecture, entry in ModelRegistry.models.items()
-        if getattr(entry, "module_name", "") == "engine_ext.vllm.overrides"
+        if getattr(entry, "module_name", "") == overrides.__name__
     ]
     return {
-        "version": vllm.__version__,
         "overridden": sorted(overridden),
         "not_covered": missing_overrides(registry._VLLM_MODELS, Path(next(iter(vllm.__path__)))),
     }
