@@ -7,6 +7,7 @@ and the status file says that the projection was replaced and verified.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -32,6 +33,8 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=6, help="how many (default 6)")
     parser.add_argument("--logs", type=Path, help="folder for server logs (default: a new one)")
     options = parser.parse_args()
+    # Python ends at once on SIGTERM, without leaving the blocks that stop the servers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     logs = options.logs or Path(tempfile.mkdtemp(prefix="engine_ext-demo-"))
     logs.mkdir(parents=True, exist_ok=True)
     console = Console(width=max(Console().width, 120))
