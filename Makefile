@@ -1,6 +1,7 @@
 # Every target builds the environments it needs below .envs/ and reuses them afterwards.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 FAMILY ?= qwen3_vl
+ENGINE ?= vllm
 PYTEST = -m pytest -p no:cacheprovider --durations=5
 
 # The last line of build.py is the path of the environment's Python.
@@ -13,8 +14,8 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 24
 
 .PHONY: demo
-demo: ## serve a tiny model on vLLM with and without the extension and compare (FAMILY=qwen3_vl)
-	@python=$$($(call environment,vllm)) && $$python -m evals.demo --family $(FAMILY)
+demo: ## serve a tiny model with and without the extension and compare (ENGINE=vllm|sglang FAMILY=...)
+	@python=$$($(call environment,$(ENGINE))) && $$python -m evals.demo --engine $(ENGINE) --family $(FAMILY)
 
 .PHONY: test
 test: ## everything below, but the old engines (12 minutes on 2 cores)

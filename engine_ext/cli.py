@@ -10,6 +10,9 @@ from typing import Any
 
 from engine_ext import __version__
 
+PLUGINS = {"sglang": "SGLANG_PLUGINS", "vllm": "VLLM_PLUGINS"}
+"""The variable by which an engine limits the plugins it loads."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status.
@@ -58,9 +61,15 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "features on", ", ".join(report["features"]) or "none (ENGINE_EXT)"
     for name, engine in report["engines"].items():
         yield name, engine["version"]
-        yield "  stock runs", engine["stock"]
+        for models, text in engine["stock"].items() or [("", "not known for this version")]:
+            yield "  stock runs", f"{models}: {text}" if models else text
         yield "  entry point", _yes_no(engine["entry_point_found"], "found", "not found")
-        yield "  allowed", _yes_no(engine["entry_point_allowed"], "yes", "no (VLLM_PLUGINS)")
+        yield "  allowed", _yes_no(engine["entry_point_allowed"], "yes", f"no ({PLUGINS[name]})")
+        if "external_package" in engine:
+            yield (
+                "  external package",
+                _yes_no(engine["external_package"], "engine_ext", "not used"),
+            )
         if engine["overrides"] is not None:
             yield "  overrides", f"{len(engine['overrides'])} architectures"
             yield "  not covered", ", ".join(engine["not_covered"]) or "none"

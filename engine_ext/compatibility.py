@@ -1,38 +1,51 @@
 """What stock engines run for a patch embedding, by version: one table for ``doctor`` and README.
 
 The rows of ``compatibility.json`` were read in the released wheels. ``python -m
-engine_ext.compatibility`` prints the README's table.
+engine_ext.compatibility`` prints the README's tables.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from importlib.resources import files
 
-Version = tuple[int, ...]
+from engine_ext.versions import Version, parse_version
 
 SLOW_SINCE_TORCH: Version = (2, 9)
 BROKEN_CUDNN: tuple[Version, Version] = ((9, 8), (9, 15))
 """ATen keeps 3-D convolutions in bf16 and fp16 off cuDNN versions in this half-open range and takes
 its slow generic path (pytorch #166122, #166643)."""
 
+LAYERS = {
+    "nn.Conv3d": "`nn.Conv3d`",
+    "transformers": "`nn.Conv3d` of transformers",
+    "Conv3dLayer": "`Conv3dLayer`",
+    "F.linear": "a matrix product",
+}
+"""The layers that occur. ``Conv3dLayer`` is an engine's own: a matrix product or a convolution."""
+
 
 @dataclass(frozen=True)
-class StockLayer:
+class StockRange:
     """What one range of versions of an engine runs: ``since`` <= version < ``before``."""
 
     engine: str
     since: str
     before: str | None
-    layer: str
-    linear_on_torch: tuple[str, ...]
     torch: str
+    transformers: str | None
+    """What it pins, for readers."""
+    linear_on_torch: tuple[str, ...] | None
+    """The versions of torch on which its ``Conv3dLayer`` multiplies on a GPU; None for all."""
+    layers: dict[str, str]
+    """Models to layer, a key of ``LAYERS``. Models it does not have are absent."""
 
-    def is_linear_on(self, torch_version: str, has_gpu: bool) -> bool:
-        """Whether stock computes a matrix product already."""
-        if self.layer == "Conv3dLayer" and not has_gpu:
+    def is_linear(self, layer: str, torch_version: str, has_gpu: bool) -> bool:
+        """Whether stock computes a matrix product already where it runs ``layer``."""
+        if layer != "Conv3dLayer":
+            return layer == "F.linear"
+        if self.linear_on_torch is None or not has_gpu:
             return True  # the engine's layer keeps the convolution for GPUs
         found = parse_version(torch_version)
         return any(
@@ -43,14 +56,15 @@ class StockLayer:
         )
 
 
-def table() -> tuple[StockLayer, ...]:
+def table() -> tuple[StockRange, ...]:
     rows = json.loads((files("engine_ext") / "compatibility.json").read_text())
-    return tuple(
-        StockLayer(**{**row, "linear_on_torch": tuple(row["linear_on_torch"])}) for row in rows
-    )
+    for row in rows:
+        if row["linear_on_torch"] is not None:
+            row["linear_on_torch"] = tuple(row["linear_on_torch"])
+    return tuple(StockRange(**row) for row in rows)
 
 
-def stock_layer(engine: str, version: str) -> StockLayer | None:
+def stock_range(engine: str, version: str) -> StockRange | None:
     """The row for a version of an engine, or None where none was read."""
     found = parse_version(version)
     for row in table():
@@ -67,28 +81,34 @@ def conv3d_is_slow(torch_version: str, cudnn_version: str | None) -> bool:
     return BROKEN_CUDNN[0] <= parse_version(cudnn_version) < BROKEN_CUDNN[1]
 
 
-def parse_version(version: str) -> Version:
-    """The numbers of a release: ``2.10.0+cpu`` is (2, 10, 0). (0,) where there are none."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(part) for part in match.group().split(".")) if match else (0,)
-
-
-def markdown_table() -> str:
-    """The table as the README shows it."""
+def markdown_table(engine: str) -> str:
+    """The table of one engine as the README shows it: a column for each range of versions."""
+    ranges = [row for row in table() if row.engine == engine]
+    models = list(dict.fromkeys(name for row in ranges for name in row.layers))
     lines = [
-        "| engine | versions | torch it pins | layer | computes a matrix product on a GPU |",
-        "|---|---|---|---|---|",
+        [engine, *(_versions(row) for row in ranges)],
+        ["---"] * (len(ranges) + 1),
+        ["torch it pins", *(row.torch for row in ranges)],
     ]
-    for row in table():
-        versions = (
-            f"{row.since} and newer" if row.before is None else f"{row.since} to < {row.before}"
-        )
-        linear = (
-            "with torch " + " or ".join(row.linear_on_torch) if row.linear_on_torch else "never"
-        )
-        lines.append(f"| {row.engine} | {versions} | {row.torch} | `{row.layer}` | {linear} |")
-    return "\n".join(lines)
+    if any(row.transformers for row in ranges):
+        lines.append(["transformers it pins", *(row.transformers or "" for row in ranges)])
+    for name in models:
+        lines.append([name, *(LAYERS.get(row.layers.get(name, ""), "-") for row in ranges)])
+    lines.append(["`Conv3dLayer` on a GPU", *(_computes(row) for row in ranges)])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _versions(row: StockRange) -> str:
+    return f"{row.since} and newer" if row.before is None else f"{row.since} to < {row.before}"
+
+
+def _computes(row: StockRange) -> str:
+    if "Conv3dLayer" not in row.layers.values():
+        return "-"
+    if row.linear_on_torch is None:
+        return "multiplies"
+    return "multiplies with torch " + " or ".join(row.linear_on_torch)
 
 
 if __name__ == "__main__":
-    print(markdown_table())
+    print("\n\n".join(markdown_table(engine) for engine in ("sglang", "vllm")))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine_ext import __version__
-from engine_ext.compatibility import conv3d_is_slow, stock_layer
+from engine_ext.compatibility import LAYERS, conv3d_is_slow, stock_range
 from engine_ext.features import UnknownFeature, enabled_features
 
 
@@ -29,12 +29,18 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         report["features"] = list(enabled_features(environ))
     except UnknownFeature as error:
         report["problems"].append(str(error))
-    vllm = _examine_vllm(report["stack"], environ, load=not report["problems"])
-    if vllm is None:
-        report["problems"].append("no engine found: vLLM is not installed in this environment")
-    else:
-        report["engines"]["vllm"] = vllm
-        report["problems"] += vllm["problems"]
+    for name, examine_engine in _adapters().items():
+        engine = examine_engine(environ, load=not report["problems"])
+        if engine is not None:
+            engine["stock"] = _stock(name, engine["version"], report["stack"])
+            report["engines"][name] = engine
+    if not report["engines"]:
+        report["problems"].append("no engine found: neither SGLang nor vLLM is installed here")
+    for name, engine in report["engines"].items():
+        if report["features"] and engine["overrides"] == [] and not engine["problems"]:
+            logged = "; ".join(engine["log"]) or "its log does not say why"
+            engine["problems"].append(f"{name} resolves models to its own classes: {logged}")
+        report["problems"] += engine["problems"]
     report["active"] = bool(report["features"]) and not report["problems"]
     return report
 
@@ -57,38 +63,31 @@ def _cudnn_version(number: int | None) -> str | None:
     return f"{major}.{rest // 100}.{rest % 100}"
 
 
-def _examine_vllm(
-    stack: Mapping[str, Any], environ: Mapping[str, str], load: bool
-) -> dict[str, Any] | None:
-    from engine_ext.vllm import doctor
+def _adapters() -> dict[str, Any]:
+    from engine_ext.sglang import doctor as sglang
+    from engine_ext.vllm import doctor as vllm
 
-    version = doctor.installed_version()
-    if version is None:
-        return None
-    result: dict[str, Any] = {
-        "version": version,
-        "stock": _stock("vllm", version, stack),
-        "entry_point_found": doctor.entry_point_found(),
-        "entry_point_allowed": doctor.entry_point_allowed(environ),
-        "problems": doctor.problems(version, environ),
-    }
-    registered = doctor.registration(environ) if load else {}
-    if "error" in registered:
-        result["problems"].append(f"vLLM cannot load its plugins: {registered['error']}")
-    result["overrides"] = registered.get("overridden")
-    result["not_covered"] = registered.get("not_covered")
-    return result
+    return {"sglang": sglang.examine, "vllm": vllm.examine}
 
 
-def _stock(engine: str, version: str, stack: Mapping[str, Any]) -> str:
-    row = stock_layer(engine, version)
+def _stock(engine: str, version: str, stack: Mapping[str, Any]) -> dict[str, str]:
+    """What stock computes, by the models it does so for."""
+    row = stock_range(engine, version)
     if row is None or stack["torch"] is None:
-        return "not known for this version"
-    if row.is_linear_on(stack["torch"], has_gpu=stack["gpu"] is not None):
-        return f"{row.layer}, a matrix product already: little or nothing to gain here"
-    if conv3d_is_slow(stack["torch"], stack["cudnn"]):
-        return (
-            f"{row.layer}, a convolution; torch {stack['torch']} with cuDNN {stack['cudnn']} takes "
-            "the slow generic path in bf16 and fp16: much to gain"
-        )
-    return f"{row.layer}, a convolution: something to gain"
+        return {}
+    has_gpu = stack["gpu"] is not None
+    found: dict[str, list[str]] = {}
+    for models, layer in row.layers.items():
+        name = LAYERS[layer].replace("`", "")
+        if row.is_linear(layer, stack["torch"], has_gpu):
+            text = "a matrix product already: nothing or little to gain here"
+            text = text if layer == "F.linear" else f"{name}, {text}"
+        elif conv3d_is_slow(stack["torch"], stack["cudnn"]):
+            text = (
+                f"{name}, a convolution; torch {stack['torch']} with cuDNN {stack['cudnn']} takes "
+                "the slow generic path in bf16 and fp16: much to gain"
+            )
+        else:
+            text = f"{name}, a convolution: something to gain"
+        found.setdefault(text, []).append(models)
+    return {", ".join(models): text for text, models in found.items()}

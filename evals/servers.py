@@ -5,39 +5,24 @@ The server is the stock command of the engine, on the loopback interface and a f
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 import httpx
 from openai import OpenAI
 
+from evals.engines import Engine
+
 START_SECONDS = 300
 STOP_SECONDS = 30
-
-VLLM_ON_CPU = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "HF_HUB_OFFLINE": "1",
-    # Compilation helps a long-lived server; here it would make the first request take seconds.
-    "TORCHDYNAMO_DISABLE": "1",
-}
-VLLM_ARGUMENTS = (
-    "--enforce-eager",
-    "--max-model-len=2048",
-    "--max-num-seqs=4",
-    "--max-num-batched-tokens=2048",
-    "--gpu-memory-utilization=0.3",  # of CPU memory on a CPU, and it must be free at the start
-)
 
 
 class ServerFailed(RuntimeError):
@@ -64,41 +49,31 @@ class Server:
 
 
 @contextmanager
-def vllm_server(
+def cpu_server(
+    engine: Engine,
     model: Path,
     log: Path,
     *,
     environ: Mapping[str, str],
-    arguments: tuple[str, ...] = ("--dtype=bfloat16",),
-    items_per_prompt: Mapping[str, int] = MappingProxyType({"image": 2, "video": 1}),
+    **settings: Any,
 ) -> Iterator[Server]:
-    """``vllm serve`` of this environment, over a model folder.
+    """The stock command of ``engine`` over a model folder, with its settings for a CPU.
 
     Args:
         log: file for the server's output.
         environ: variables set for the server on top of this process's (``ENGINE_EXT``, ...).
+        settings: the engine's own, on top of those for a CPU.
 
     Raises:
         ServerFailed: it ended, or did not serve within five minutes.
     """
     port = _free_port()
-    command = [
-        str(Path(sys.executable).with_name("vllm")),
-        "serve",
-        str(model),
-        "--host=127.0.0.1",
-        f"--port={port}",
-        f"--served-model-name={model.name}",
-        f"--limit-mm-per-prompt={json.dumps(dict(items_per_prompt))}",
-        *VLLM_ARGUMENTS,
-        *arguments,
-    ]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command,
+            engine.launch(model, port, {**engine.cpu_settings, **settings}),
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **VLLM_ON_CPU, **environ},
+            env={**os.environ, **engine.cpu_environ, **environ},
             start_new_session=True,  # its workers are stopped with it
         )
         try:

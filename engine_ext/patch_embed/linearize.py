@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from inspect import getattr_static
 from typing import Literal
 
 from torch import nn
@@ -123,6 +124,9 @@ def _why_left_alone(
         return "it carries forward hooks or a replaced forward"
     if is_parametrized(module):
         return "its parameters are parametrized"
+    # SGLang packs the weights of its Conv3dLayer for CPUs with AMX (0.5.14 and newer).
+    if (packing := getattr(module, "quant_method", None)) is not None:
+        return f"the engine processes its weights after loading ({type(packing).__name__})"
     try:
         PatchGeometry.of(module)
     except NotAPatchProjection as reason:
@@ -136,4 +140,5 @@ def _computes_as(module: nn.Module, conv_type: type[nn.Module]) -> bool:
     if not issubclass(own, conv_type):
         return False
     methods = {name for name in dir(conv_type) if "forward" in name and "hook" not in name}
-    return all(getattr(own, name) is getattr(conv_type, name) for name in methods)
+    # Static, because looking up a class method makes a new object each time.
+    return all(getattr_static(own, name) is getattr_static(conv_type, name) for name in methods)

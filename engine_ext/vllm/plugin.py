@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine_ext.features import enabled_features
-from engine_ext.vllm.versions import TRIED, is_tried
+from engine_ext.vllm.versions import TRIED
 
 
 def register() -> None:
@@ -22,7 +22,7 @@ def register() -> None:
     if "linear" not in features:
         logger.info("engine_ext: off (ENGINE_EXT), vLLM is stock")
         return
-    if not is_tried(vllm.__version__):
+    if vllm.__version__ not in TRIED:
         logger.warning(
             "engine_ext: vLLM %s has not been tried (tried: %s), left stock",
             vllm.__version__,

@@ -7,8 +7,11 @@ devices, and may fail in ways that end a process.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
+
+from engine_ext.installed import LoggedProblems
 
 
 def probe() -> dict[str, Any]:
@@ -21,6 +24,8 @@ def probe() -> dict[str, Any]:
     from engine_ext.vllm import overrides
     from engine_ext.vllm.coverage import missing_overrides
 
+    logged = LoggedProblems()
+    logging.getLogger("vllm").addHandler(logged)
     load_general_plugins()
     overridden = [
         architecture
@@ -30,6 +35,7 @@ def probe() -> dict[str, Any]:
     return {
         "overridden": sorted(overridden),
         "not_covered": missing_overrides(registry._VLLM_MODELS, Path(next(iter(vllm.__path__)))),
+        "log": logged.lines,
     }
 
 

@@ -1,0 +1,1 @@
+"""The SGLang adapter: plugin, external model package, registry overrides, sealing after loading."""

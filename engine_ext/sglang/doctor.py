@@ -1,0 +1,86 @@
+"""What ``engine-ext doctor`` says of SGLang in this environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from engine_ext.installed import ENTRY_POINT, entry_point_found, installed_version, run_probe
+from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, TRIED
+from engine_ext.versions import parse_version
+
+GROUP = "sglang.srt.plugins"
+ALLOWED_VARIABLE = "SGLANG_PLUGINS"
+EXTERNAL_VARIABLE = "SGLANG_EXTERNAL_MODEL_PACKAGE"
+
+
+def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
+    """Everything ``doctor`` reports of SGLang, or None where it is not installed.
+
+    Args:
+        load: whether to load SGLang's plugins and models, in a process of their own.
+    """
+    version = installed_version("sglang")
+    if version is None:
+        return None
+    registered = run_probe("engine_ext.sglang.probe", environ) if load else {}
+    found = problems(version, environ)
+    if "error" in registered:
+        found.append(f"SGLang cannot load its models: {registered['error']}")
+    return {
+        "version": version,
+        "entry_point_found": loads_plugins(version) and entry_point_found(GROUP),
+        "entry_point_allowed": entry_point_allowed(environ),
+        "external_package": external_package(environ),
+        "overrides": registered.get("overridden"),
+        "not_covered": registered.get("not_covered"),
+        "log": registered.get("log", []),
+        "problems": found,
+    }
+
+
+def loads_plugins(version: str) -> bool:
+    return parse_version(version) >= PLUGINS_SINCE
+
+
+def entry_point_allowed(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether SGLang will call the entry point: ``SGLANG_PLUGINS`` is a whitelist unless empty."""
+    allowed = [name.strip() for name in environ.get(ALLOWED_VARIABLE, "").split(",")]
+    return allowed == [""] or ENTRY_POINT in allowed
+
+
+def external_package(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether SGLang is told to register our classes as an external model package."""
+    return environ.get(EXTERNAL_VARIABLE) == EXTERNAL_PACKAGE
+
+
+def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What keeps the extension from acting in SGLang ``found``, without importing SGLang."""
+    result = []
+    if found not in TRIED:
+        result.append(f"SGLang {found} has not been tried (tried: {TRIED}): it stays stock")
+    if external_package(environ):
+        return result  # this way in needs no other
+    if not loads_plugins(found):
+        result.append(
+            f"SGLang {found} loads no plugins: set {EXTERNAL_VARIABLE}={EXTERNAL_PACKAGE}"
+            + _instead(environ)
+        )
+        return result
+    if not entry_point_found(GROUP):
+        result.append(
+            f"no entry point {ENTRY_POINT!r} in group {GROUP}: engine_ext is not installed beside "
+            "SGLang"
+        )
+    if not entry_point_allowed(environ):
+        result.append(
+            f"{ALLOWED_VARIABLE}={environ[ALLOWED_VARIABLE]!r} does not name {ENTRY_POINT}: SGLang "
+            "will not load it"
+        )
+    return result
+
+
+def _instead(environ: Mapping[str, str]) -> str:
+    other = environ.get(EXTERNAL_VARIABLE)
+    return f" (it is {other!r}, and SGLang takes one package)" if other else ""

@@ -1,0 +1,92 @@
+"""One override for every architecture: the engine's own class, with its projections replaced.
+
+Both ways into SGLang's registry end here: the plugin (``engine_ext.sglang.plugin``) and the
+external model package (``engine_ext.sglang.external``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sglang
+from torch import nn
+
+from engine_ext.features import enabled_features
+from engine_ext.served import Identity, ServedModel
+from engine_ext.sglang.log import logger
+
+STOCK_MODELS = "sglang.srt.models."
+
+
+def register_overrides(registry: Any, architectures: Iterable[str]) -> list[str]:
+    """Override each architecture that the registry holds as the engine's own; idempotent.
+
+    Args:
+        registry: SGLang's ``ModelRegistry``. Nothing is imported that it has not imported: what it
+            holds so far is overridden.
+
+    Returns:
+        The architectures that now resolve to an override.
+    """
+    new = overrides(registry.models, architectures)
+    registry.models.update(new)
+    return sorted(name for name, found in registry.models.items() if is_override(found))
+
+
+def overrides(models: Mapping[str, Any], architectures: Iterable[str]) -> dict[str, type]:
+    """An override for each of ``architectures`` that ``models`` holds as the engine's own class.
+
+    Args:
+        models: architecture to class, as SGLang's registry holds them.
+    """
+    found = {}
+    for architecture in sorted(models.keys() & set(architectures)):
+        stock = models[architecture]
+        if is_override(stock):
+            continue
+        if not getattr(stock, "__module__", "").startswith(STOCK_MODELS):
+            _say_that_it_is_anothers(architecture)
+        else:
+            found[architecture] = _override(stock, architecture)
+    return found
+
+
+def is_override(model_class: Any) -> bool:
+    return getattr(model_class, "__module__", None) == __name__
+
+
+@functools.cache
+def _say_that_it_is_anothers(architecture: str) -> None:
+    logger.warning("engine_ext: %s is served by another package, left alone", architecture)
+
+
+@functools.cache
+def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
+    """The override of ``stock``: the same class at every call, with the signature of ``stock``."""
+
+    @functools.wraps(stock.__init__)
+    def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
+        stock.__init__(self, *args, **kwargs)
+        replace_projections(self, architecture)
+
+    # SGLang finds processors, and its registry an architecture, by the name of the class.
+    override: type[nn.Module] = type(
+        stock.__name__,
+        (stock,),
+        {"__init__": construct, "__module__": __name__, "__doc__": stock.__doc__},
+    )
+    return override
+
+
+def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
+    """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
+    from engine_ext.sglang.sealing import SealAfterLoading, conv_types
+
+    identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
+    served = ServedModel(model, conv_types(), identity, logger)
+    for name in served.names:
+        projection: Any = model.get_submodule(name)
+        projection.quant_method = SealAfterLoading(served, name)
+    return served

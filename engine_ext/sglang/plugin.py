@@ -1,0 +1,83 @@
+"""The entry point SGLang calls in each of its processes (group ``sglang.srt.plugins``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine_ext.features import UnknownFeature, enabled_features
+from engine_ext.sglang.versions import TRIED
+
+RESOLVES_A_MODEL = "sglang.srt.model_loader.utils.get_model_architecture"
+"""Every model class SGLang builds is resolved here, 0.5.11 to 0.5.23.
+
+The hook makes the overrides when the registry has been imported anyway. Registering them from the
+entry point would import every model (2 s, 600 modules) in processes that hold none.
+"""
+
+
+def register() -> None:
+    """Hook the resolution of models. Idempotent; imports no model and initialises no device.
+
+    Raises:
+        SystemExit: ``ENGINE_EXT`` holds an unknown word.
+    """
+    if not may_act():
+        return
+    from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+
+    HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
+
+
+def may_act() -> bool:
+    """Whether features are on and this SGLang has been tried; says in the log why not.
+
+    Raises:
+        SystemExit: ``ENGINE_EXT`` holds an unknown word. SGLang catches other exceptions and goes
+            on; an operator who mistyped it must not be served stock in silence.
+    """
+    import sglang
+
+    from engine_ext.sglang.log import logger
+
+    try:
+        features = enabled_features()
+    except UnknownFeature as error:
+        raise SystemExit(f"engine_ext: {error}") from None
+    if "linear" not in features:
+        logger.info("engine_ext: off (ENGINE_EXT), SGLang is stock")
+        return False
+    if sglang.__version__ not in TRIED:
+        logger.warning(
+            "engine_ext: SGLang %s has not been tried (tried: %s), left stock",
+            sglang.__version__,
+            TRIED,
+        )
+        return False
+    return True
+
+
+def resolve_to_override(resolved: Any, *_args: Any, **_kwargs: Any) -> Any:
+    """After ``get_model_architecture``: the override of the class it found, if there is one.
+
+    Args:
+        resolved: (class, architecture).
+
+    Returns:
+        The same with the override as class; None to leave the result as it is.
+    """
+    from engine_ext.sglang.log import logger
+
+    try:
+        from sglang.srt.models.registry import ModelRegistry
+
+        from engine_ext.sglang.architectures import ARCHITECTURES
+        from engine_ext.sglang.overrides import is_override, register_overrides
+
+        _, architecture = resolved
+        register_overrides(ModelRegistry, ARCHITECTURES)
+        found = ModelRegistry.models.get(architecture)
+        return (found, architecture) if is_override(found) else None
+    except Exception:
+        # The engine goes on with stock either way; without this line nobody would know.
+        logger.exception("engine_ext: cannot override a model, left stock")
+        return None

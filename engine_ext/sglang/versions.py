@@ -1,0 +1,9 @@
+"""The SGLang versions this adapter has been tried on, and since when SGLang has which hook."""
+
+from engine_ext.versions import TriedVersions
+
+TRIED = TriedVersions((0, 5, 6), (0, 5, 24), "0.5.6 to 0.5.23")
+PLUGINS_SINCE = (0, 5, 11)
+"""SGLang loads entry points of the group ``sglang.srt.plugins`` from this version on."""
+EXTERNAL_PACKAGE = "engine_ext.sglang.external"
+"""The value of ``SGLANG_EXTERNAL_MODEL_PACKAGE`` for older ones; newer ones take it too."""
