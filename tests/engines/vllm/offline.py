@@ -40,18 +40,11 @@ def main() -> None:
 def serve(run: dict[str, Any]) -> dict[str, Any]:
     from vllm import LLM
 
-    from tests.engines.vllm.limits import items_per_prompt
+    from evals.engines import VLLM
+    from tests.engines.limits import settings
 
-    settings: dict[str, Any] = {
-        "max_model_len": 2048,
-        "max_num_seqs": 4,
-        "max_num_batched_tokens": 2048,
-        "enforce_eager": True,
-        "gpu_memory_utilization": 0.3,  # of CPU memory here, and it must be free
-        "limit_mm_per_prompt": items_per_prompt(run["family"]),
-        **run.get("engine", {}),
-    }
-    llm = LLM(model=run["model"], **settings)
+    arguments = {**VLLM.cpu_settings, **settings(run["family"]), **run.get("engine", {})}
+    llm = LLM(model=run["model"], **arguments)
     result: dict[str, Any] = {"replies": replies(llm, run)} if run.get("ask", True) else {}
     result["modules"] = llm.apply_model(describe)[0]
     for action in run.get("then", []):
@@ -67,7 +60,7 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0) -> dict[str, Any]:
     from vllm import SamplingParams
 
     from tests.engines.requests import conversations
-    from tests.engines.vllm.limits import serves_video
+    from tests.engines.limits import serves_video
 
     sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
     found = {}

@@ -1,32 +1,35 @@
-"""The stock command `vllm serve`, over HTTP, with the extension and without: the same answers."""
+"""The stock command of the engine, over HTTP, with the extension and without: the same answers."""
 
 import pytest
 
 from engine_ext import status
 from evals import checkpoints
 from evals.asking import ask
-from evals.servers import ServerFailed, vllm_server
+from evals.engines import ENGINES
+from evals.servers import ServerFailed, cpu_server
+from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings
 from tests.engines.requests import conversations
-from tests.engines.vllm.limits import items_per_prompt, serves_video
 
 LOGPROB_TOLERANCE = 2e-2  # bf16
 
+engine = ENGINES[NAME]
 
-@pytest.fixture(scope="module", params=checkpoints.FAMILIES)
+
+@pytest.fixture(scope="module", params=families())
 def arms(request, tmp_path_factory, say):
-    """Replies, status lines and prompt lengths of a server with the extension and one without."""
+    """Replies, status lines and log of a server with the extension and one without."""
     family = request.param
     folder = tmp_path_factory.mktemp(family)
     found = {}
-    for arm, features in (("on", "linear"), ("off", "off")):
-        say(f"vllm serve {family}, extension {arm} (40 s)")
+    for arm, switch in (("on", ON), ("off", OFF)):
+        say(f"{engine.shown}, {family}, extension {arm} (40 s)")
         status_file = folder / f"{arm}.jsonl"
-        environ = {"ENGINE_EXT": features, status.VARIABLE: str(status_file)}
-        with vllm_server(
+        with cpu_server(
+            engine,
             checkpoints.path(family),
             folder / f"{arm}.log",
-            environ=environ,
-            items_per_prompt=items_per_prompt(family),
+            environ={**switch, status.VARIABLE: str(status_file)},
+            **settings(family),
         ) as server:
             client = server.client()
             replies = {
@@ -40,23 +43,23 @@ def arms(request, tmp_path_factory, say):
 @pytest.mark.parametrize("kind", ["image", "another image", "two images", "text", "video"])
 def test_the_extension_changes_no_answer(kind, arms):
     if kind not in arms["off"][0]:
-        pytest.skip("stock cannot serve clips of this family here: tests/engines/vllm/limits.py")
+        pytest.skip("stock cannot serve clips of this family here: tests/engines/limits.py")
     with_it, without = arms["on"][0][kind], arms["off"][0][kind]
     assert with_it.tokens == without.tokens
     assert with_it.prompt_tokens == without.prompt_tokens
     assert with_it.logprobs == pytest.approx(without.logprobs, abs=LOGPROB_TOLERANCE)
 
 
-def test_the_worker_reports_what_it_replaced(arms):
+def test_the_process_that_holds_the_model_reports_what_it_replaced(arms):
     (line,) = arms["on"][1]
-    assert line["engine"] == "vllm"
+    assert line["engine"] == NAME
     (module,) = line["modules"]
     assert module["name"] == "visual.patch_embed.proj"
+    assert module["replaced"].rpartition(".")[2] in ("Conv3d", "Conv3dLayer")
     assert module["difference"] < 1e-5
     assert module["verified_in"] == "float32"
     (logged,) = [text for text in arms["on"][2].splitlines() if "matrix product" in text]
-    assert f"pid={line['pid']})" in logged, "the status line is from the process that logged it"
-    assert f"(APIServer pid={line['pid']})" not in logged
+    assert module["name"] in logged
 
 
 def test_switched_off_it_does_nothing(arms):
@@ -65,7 +68,12 @@ def test_switched_off_it_does_nothing(arms):
 
 
 def test_an_unknown_feature_keeps_the_server_from_starting(tmp_path):
-    model = checkpoints.path("qwen2_5_vl")
-    server = vllm_server(model, tmp_path / "log", environ={"ENGINE_EXT": "fast"})
+    server = cpu_server(
+        engine,
+        checkpoints.path("qwen2_5_vl"),
+        tmp_path / "log",
+        environ={**ON, "ENGINE_EXT": "fast"},
+        **settings("qwen2_5_vl"),
+    )
     with pytest.raises(ServerFailed, match="'fast' not understood; expected a comma list"), server:
         pass

@@ -1,0 +1,44 @@
+"""The engine installed here, and what it cannot do on stock, so that no test asks for it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from engine_ext.installed import installed_version
+from engine_ext.versions import parse_version
+from evals import checkpoints
+
+NAME = next((name for name in ("sglang", "vllm") if find_spec(name)), "")
+VERSION = parse_version(installed_version(NAME) or "") if NAME else (0,)
+IS_OLD_SGLANG = NAME == "sglang" and VERSION < (0, 5, 11)
+
+ON = {"ENGINE_EXT": "linear"}
+"""Variables that switch the extension on."""
+if IS_OLD_SGLANG:  # it loads no plugins
+    ON["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
+OFF = {"ENGINE_EXT": "off"}
+
+
+def families() -> list[str]:
+    """SGLang 0.5.9 skips every vision weight of Qwen3-VL: it names them otherwise (sglang #19333)."""
+    skipped = {"qwen3_vl"} if NAME == "sglang" and VERSION == (0, 5, 9) else set()
+    return [family for family in checkpoints.FAMILIES if family not in skipped]
+
+
+def serves_video(family: str) -> bool:
+    """vLLM 0.11.0 cannot start GLM4V with clips under a small token budget.
+
+    It profiles a clip of one frame then, and transformers refuses it: "t:1 must be larger than
+    temporal_factor:2". SGLang 0.5.9 and older decode clips into pinned memory, which wants a GPU:
+    "Cannot access accelerator device when none is available".
+    """
+    return not IS_OLD_SGLANG and not (
+        family == "glm4v" and NAME == "vllm" and VERSION == (0, 11, 0)
+    )
+
+
+def settings(family: str) -> dict[str, object]:
+    """Settings of the engine on top of those for a CPU."""
+    if NAME != "vllm":
+        return {}
+    return {"limit_mm_per_prompt": {"image": 2, "video": int(serves_video(family))}}
