@@ -99,6 +99,26 @@ class ServedModel:
             weight = projection.weight
             self._record(device=str(weight.device), dtype=str(weight.dtype).removeprefix("torch."))
 
+    def awaits_weights(self, name: str, projection: PatchLinear) -> bool:
+        """Whether no weight of a projection has arrived since the model was built.
+
+        Some loaders call the hook that seals before they read the weights.
+        """
+        return name not in self._verified and all(
+            bool(parameter.isnan().all()) for parameter in projection.parameters()
+        )
+
+    def seal_the_rest(self, model: nn.Module) -> None:
+        """Seal what has never been sealed, once the engine says that the model is loaded.
+
+        Raises:
+            VerificationError: a projection must not serve.
+        """
+        for name in self._layers.keys() - self._verified.keys():
+            projection = model.get_submodule(name)
+            assert isinstance(projection, PatchLinear)
+            self.seal(name, projection)
+
     def _record(self, **weights: str | None) -> None:
         line = {
             "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),

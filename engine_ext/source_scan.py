@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-CONV3D_LAYERS = frozenset({"Conv3d", "Conv3dLayer"})
+CONV3D_LAYERS = frozenset({"Conv3d", "Conv3dLayer", "Qwen2_5_VisionPatchEmbed"})
+"""The last is a class of transformers that holds one; SGLang 0.5.18 and older import it."""
 
 Definition = tuple[str, str]
 """(module, top-level name)."""

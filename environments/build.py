@@ -27,7 +27,7 @@ class Environment:
     """How to build one. A list that is complete is installed without resolving, but for torch:
     what a build of torch needs (CUDA libraries or none) is not in the list.
 
-    ``shims`` names what to add from ``shims/``: a module to import when Python starts, or a package.
+    ``shims`` names what to add from ``shims/``: a module to import at every start, or a package.
     ``pretend`` names distributions to state without files: (name, version).
     """
 

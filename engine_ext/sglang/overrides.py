@@ -18,6 +18,8 @@ from engine_ext.served import Identity, ServedModel
 from engine_ext.sglang.log import logger
 
 STOCK_MODELS = "sglang.srt.models."
+SERVED = "_engine_ext_served"
+"""The attribute by which an override holds its ``ServedModel``."""
 
 
 def register_overrides(registry: Any, architectures: Iterable[str]) -> list[str]:
@@ -69,13 +71,24 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
     @functools.wraps(stock.__init__)
     def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         stock.__init__(self, *args, **kwargs)
-        replace_projections(self, architecture)
+        vars(self)[SERVED] = replace_projections(self, architecture)
+
+    def train(self: nn.Module, mode: bool = True) -> nn.Module:
+        # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23).
+        if not mode and SERVED in vars(self):
+            vars(self)[SERVED].seal_the_rest(self)
+        return stock.train(self, mode)
 
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
         stock.__name__,
         (stock,),
-        {"__init__": construct, "__module__": __name__, "__doc__": stock.__doc__},
+        {
+            "__init__": construct,
+            "train": train,
+            "__module__": __name__,
+            "__doc__": stock.__doc__,
+        },
     )
     return override
 

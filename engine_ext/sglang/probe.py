@@ -12,14 +12,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from engine_ext.installed import ENTRY_POINT, LoggedProblems
-from engine_ext.sglang.plugin import RESOLVES_A_MODEL
 
+# By name: what is examined here must not be imported, it may be what is broken.
+OVERRIDES = "engine_ext.sglang.overrides"
 EVERY_VERSION_HAS = "Qwen2VLForConditionalGeneration"
 
 
 def probe() -> dict[str, Any]:
     """The overrides in SGLang's registry once a model is resolved, and what they miss."""
-    logged = LoggedProblems((ENTRY_POINT, RESOLVES_A_MODEL))
+    logged = LoggedProblems((ENTRY_POINT, "get_model_architecture"))
     logging.getLogger().addHandler(logged)
 
     import sglang
@@ -35,7 +36,6 @@ def probe() -> dict[str, Any]:
     from sglang.srt.models.registry import ModelRegistry, import_model_classes
 
     from engine_ext.sglang.coverage import missing_overrides
-    from engine_ext.sglang.overrides import is_override
 
     config = SimpleNamespace(
         hf_config=SimpleNamespace(architectures=[EVERY_VERSION_HAS]),
@@ -46,7 +46,9 @@ def probe() -> dict[str, Any]:
     stock = import_model_classes("sglang.srt.models")
     registry = {name: (found.__module__, found.__name__) for name, found in stock.items()}
     return {
-        "overridden": sorted(n for n, found in ModelRegistry.models.items() if is_override(found)),
+        "overridden": sorted(
+            n for n, c in ModelRegistry.models.items() if c.__module__ == OVERRIDES
+        ),
         "not_covered": missing_overrides(registry, Path(next(iter(sglang.__path__)))),
         "log": logged.lines,
     }

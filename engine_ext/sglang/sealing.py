@@ -1,7 +1,9 @@
-"""Sealing hangs on the hook SGLang calls when weights have arrived.
+"""Sealing hangs on what SGLang calls when weights have arrived.
 
 ``process_weights_after_loading`` runs for each module that has a ``quant_method``, of whatever
-class: after the first load whatever the load format, and (0.5.23) after each update of the weights.
+class: after the first load and (0.5.23) after each update of the weights. The loaders of sharded
+states and, up to 0.5.13, of dummy weights call it before they fill the model; but every loader
+ends by ``model.eval()``, where the override seals what is left.
 """
 
 from __future__ import annotations
@@ -20,13 +22,14 @@ class SealAfterLoading:
         self._name = name
 
     def process_weights_after_loading(self, layer: nn.Module) -> None:
-        """Seal the loaded projection.
+        """Seal the loaded projection, or wait where its weights are yet to come.
 
         Raises:
             VerificationError: it must not serve.
         """
         assert isinstance(layer, PatchLinear)
-        self._served.seal(self._name, layer)
+        if not self._served.awaits_weights(self._name, layer):
+            self._served.seal(self._name, layer)
 
 
 def conv_types() -> tuple[type[nn.Module], ...]:

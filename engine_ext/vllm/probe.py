@@ -13,6 +13,9 @@ from typing import Any
 
 from engine_ext.installed import LoggedProblems
 
+# By name: what is examined here must not be imported, it may be what is broken.
+OVERRIDES = "engine_ext.vllm.overrides"
+
 
 def probe() -> dict[str, Any]:
     """The overrides in vLLM's registry once its plugins are loaded, and what they miss."""
@@ -21,7 +24,6 @@ def probe() -> dict[str, Any]:
     from vllm.model_executor.models import registry
     from vllm.plugins import load_general_plugins
 
-    from engine_ext.vllm import overrides
     from engine_ext.vllm.coverage import missing_overrides
 
     logged = LoggedProblems()
@@ -30,7 +32,7 @@ def probe() -> dict[str, Any]:
     overridden = [
         architecture
         for architecture, entry in ModelRegistry.models.items()
-        if getattr(entry, "module_name", "") == overrides.__name__
+        if getattr(entry, "module_name", "") == OVERRIDES
     ]
     return {
         "overridden": sorted(overridden),

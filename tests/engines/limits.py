@@ -20,7 +20,7 @@ OFF = {"ENGINE_EXT": "off"}
 
 
 def families() -> list[str]:
-    """SGLang 0.5.9 skips every vision weight of Qwen3-VL: it names them otherwise (sglang #19333)."""
+    """SGLang 0.5.9 finds no vision weight of Qwen3-VL under its own names (sglang #19333)."""
     skipped = {"qwen3_vl"} if NAME == "sglang" and VERSION == (0, 5, 9) else set()
     return [family for family in checkpoints.FAMILIES if family not in skipped]
 

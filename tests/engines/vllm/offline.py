@@ -41,6 +41,7 @@ def serve(run: dict[str, Any]) -> dict[str, Any]:
     from vllm import LLM
 
     from evals.engines import VLLM
+    from tests.engines.describe import describe
     from tests.engines.limits import settings
 
     arguments = {**VLLM.cpu_settings, **settings(run["family"]), **run.get("engine", {})}
@@ -59,8 +60,8 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0) -> dict[str, Any]:
     """Greedy replies to an image, two images, a text and a clip: tokens and log-probabilities."""
     from vllm import SamplingParams
 
-    from tests.engines.requests import conversations
     from tests.engines.limits import serves_video
+    from tests.engines.requests import conversations
 
     sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
     found = {}
@@ -74,39 +75,6 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0) -> dict[str, Any]:
             "logprobs": [step[token].logprob for token, step in steps],
         }
     return found
-
-
-def describe(model: Any) -> dict[str, Any]:
-    """The convolutions and patch projections of a model, and in how many places weights lie."""
-    import torch
-
-    from engine_ext.patch_embed import PatchLinear
-    from engine_ext.vllm.sealing import conv_types
-
-    convs = [n for n, m in model.named_modules() if isinstance(m, conv_types())]
-    linear = {n: m for n, m in model.named_modules() if isinstance(m, PatchLinear)}
-    gc.unfreeze()  # vLLM freezes what lives after start-up, which hides it from get_objects
-    tensors = [o for o in gc.get_objects() if type(o) in (torch.Tensor, torch.nn.Parameter)]
-    copies = {
-        name: len(
-            {
-                tensor.untyped_storage().data_ptr()
-                for tensor in tensors
-                if tensor.dtype == module.weight.dtype
-                and tensor.device == module.weight.device
-                and tensor.numel() == module.weight.numel()
-                and torch.equal(tensor.flatten(), module.weight.flatten())
-            }
-        )
-        for name, module in linear.items()
-    }
-    return {
-        "class": type(model).__name__,
-        "convs": convs,
-        "linear": list(linear),
-        "copies": copies,
-        "parameters": sum(p.numel() for p in model.parameters()),
-    }
 
 
 def spoil(model: Any) -> None:

@@ -1,0 +1,53 @@
+"""Tests against the SGLang installed here; `make test-sglang` builds its environment."""
+
+import os
+from contextlib import contextmanager
+
+import pytest
+
+from engine_ext import status
+from tests.engines.limits import NAME
+
+if NAME == "sglang":
+    from evals.engines import SGLANG
+
+    os.environ.update(SGLANG.cpu_environ)  # before SGLang is imported: it looks once
+else:
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """The registry's table, restored after the test."""
+    from sglang.srt.models.registry import ModelRegistry
+
+    monkeypatch.setattr(ModelRegistry, "models", dict(ModelRegistry.models))
+    return ModelRegistry.models
+
+
+@pytest.fixture(scope="session")
+def extended():
+    """``with extended(): ...``: the overrides stand in SGLang's registry meanwhile."""
+    from sglang.srt.models.registry import ModelRegistry
+
+    from engine_ext.sglang.architectures import ARCHITECTURES
+    from engine_ext.sglang.overrides import register_overrides
+
+    @contextmanager
+    def use():
+        stock = dict(ModelRegistry.models)
+        register_overrides(ModelRegistry, ARCHITECTURES)
+        try:
+            yield
+        finally:
+            ModelRegistry.models.clear()
+            ModelRegistry.models.update(stock)
+
+    return use
+
+
+@pytest.fixture
+def status_lines(tmp_path, monkeypatch):
+    path = tmp_path / "status.jsonl"
+    monkeypatch.setenv(status.VARIABLE, str(path))
+    return lambda: status.read(path)

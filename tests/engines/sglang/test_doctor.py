@@ -1,0 +1,80 @@
+"""`engine-ext doctor` beside SGLang: active, or why not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from sglang.srt.models.registry import import_model_classes
+
+from engine_ext.sglang.architectures import ARCHITECTURES
+from evals.engines import SGLANG
+from tests.engines.limits import IS_OLD_SGLANG, ON
+
+BREAKS_AN_IMPORT = """
+import sys
+
+class Broken:
+    def find_spec(self, name, path=None, target=None):
+        if name == "engine_ext.sglang.overrides":
+            raise ImportError("broken on purpose")
+
+sys.meta_path.insert(0, Broken())
+"""
+
+
+def doctor(**environ):
+    done = subprocess.run(
+        [sys.executable, "-m", "engine_ext.cli", "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **SGLANG.cpu_environ, **environ},
+    )
+    report = json.loads(done.stdout)
+    assert report["active"] is (done.returncode == 0)
+    return report
+
+
+def test_says_that_the_extension_is_active():
+    report = doctor(**ON)
+    assert report["problems"] == []
+    assert report["active"] is True
+    engine = report["engines"]["sglang"]
+    stock = import_model_classes("sglang.srt.models")
+    assert set(engine["overrides"]) == ARCHITECTURES & stock.keys()
+    assert engine["not_covered"] == []
+    assert engine["stock"]
+
+
+def test_says_that_the_extension_is_off():
+    report = doctor(**{**ON, "ENGINE_EXT": "off"})
+    assert report["active"] is False
+    assert report["problems"] == []
+    assert report["engines"]["sglang"]["overrides"] == []
+
+
+@pytest.mark.skipif(IS_OLD_SGLANG, reason="loads no plugins")
+def test_says_that_sglang_plugins_keeps_us_out():
+    report = doctor(SGLANG_PLUGINS="another_plugin")
+    assert report["engines"]["sglang"]["overrides"] == []
+    assert any("SGLANG_PLUGINS='another_plugin'" in text for text in report["problems"])
+
+
+@pytest.mark.skipif(not IS_OLD_SGLANG, reason="loads plugins")
+@pytest.mark.parametrize("other", ["", "another.package"])
+def test_says_which_variable_an_older_sglang_needs(other):
+    variable = {"SGLANG_EXTERNAL_MODEL_PACKAGE": other} if other else {}
+    report = doctor(**variable)
+    (problem, *_) = report["problems"]
+    assert "set SGLANG_EXTERNAL_MODEL_PACKAGE=engine_ext.sglang.external" in problem
+    assert other in problem
+
+
+def test_finds_an_import_error_that_sglang_only_logs(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(BREAKS_AN_IMPORT)
+    report = doctor(**ON, PYTHONPATH=str(tmp_path))
+    assert report["engines"]["sglang"]["overrides"] == []
+    (problem,) = report["problems"]
+    assert problem.startswith("sglang resolves models to its own classes: ")
+    assert "broken on purpose" in problem

@@ -1,0 +1,147 @@
+"""In one process, by SGLang's own loader: the same features as stock and as transformers."""
+
+import itertools
+
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from evals import checkpoints
+from evals.checkpoints.questions import held_out
+from tests.engines.describe import copies, describe
+from tests.engines.limits import families
+from tests.engines.sglang.runtime import load
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CASES = list(itertools.product(families(), DTYPES))
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def case(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def family(case):
+    return case[0]
+
+
+@pytest.fixture(scope="module")
+def dtype(case):
+    return case[1]
+
+
+@pytest.fixture(scope="module")
+def stock(family, dtype):
+    return load(str(checkpoints.path(family)), dtype=dtype)
+
+
+@pytest.fixture(scope="module")
+def ours(family, dtype, extended):
+    with extended():
+        return load(str(checkpoints.path(family)), dtype=dtype)
+
+
+@pytest.fixture(scope="module")
+def inputs(family):
+    """Patches of a small and a large still and of a clip, cut by the model's own processor."""
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    small, large = checkpoints.side(family), checkpoints.side(family) * 5 // 2
+    stills = [q for s in (small, large) for q in held_out(limit=2, side=s) if not q.is_video]
+    clip = next(q for q in held_out(limit=6, side=small) if q.is_video)
+    image = processor.image_processor(
+        images=[still.images[0] for still in stills], return_tensors="pt"
+    )
+    video = processor.video_processor(
+        videos=[clip.images], do_sample_frames=False, return_tensors="pt"
+    )
+    return {
+        "image": (image["pixel_values"], image["image_grid_thw"]),
+        "video": (video["pixel_values_videos"], video["video_grid_thw"]),
+    }
+
+
+def features(model, kind, patches, grid):
+    """What the engine's tower makes of patches: (tokens, width) in float32."""
+    from sglang.srt.managers.schedule_batch import Modality, MultimodalDataItem
+
+    item = MultimodalDataItem(modality=Modality[kind.upper()], feature=patches)
+    setattr(item, f"{kind}_grid_thw", grid)
+    with torch.no_grad():
+        return getattr(model, f"get_{kind}_feature")([item]).float()
+
+
+def difference(found, expected):
+    return ((found - expected).abs().max() / expected.abs().max()).item()
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_features_equal_those_of_stock(kind, stock, ours, inputs, dtype):
+    found, expected = (features(model, kind, *inputs[kind]) for model in (ours, stock))
+    assert difference(found, expected) < (1e-5 if dtype == "float32" else 2e-2)
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_features_equal_those_of_transformers(kind, ours, inputs, family, dtype):
+    reference = AutoModelForImageTextToText.from_pretrained(
+        checkpoints.path(family), dtype=DTYPES[dtype]
+    ).eval()
+    patches, grid = inputs[kind]
+    shapes = grid if family != "glm4v" else _frame_by_frame(grid)
+    with torch.no_grad():
+        output = reference.model.visual(patches.to(DTYPES[dtype]), grid_thw=shapes)
+    expected = torch.cat(list(_tensors(output)), dim=-1).float()
+    found = features(ours, kind, patches, grid)
+    assert difference(found, expected) < (1e-5 if dtype == "float32" else 4e-2)
+
+
+def _frame_by_frame(grid):
+    """GLM-4V's own code hands a clip to the tower as so many stills."""
+    return torch.cat([shape.new_tensor([[1, *shape[1:]]] * int(shape[0])) for shape in grid])
+
+
+def _tensors(output):
+    """The merged features and Qwen3-VL's deep ones; transformers 4 returns a tuple or a tensor."""
+    if torch.is_tensor(output):
+        return [output]
+    if isinstance(output, tuple):
+        return [output[0], *output[1]]
+    return [output.pooler_output, *(getattr(output, "deepstack_features", None) or [])]
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_the_projection_is_as_close_to_float64_as_a_convolution(kind, ours, stock, inputs, dtype):
+    """Both against the product in float64; a convolution adds up in another order."""
+    patches = inputs[kind][0].to(DTYPES[dtype])
+    weight = stock.visual.patch_embed.proj.weight
+    bias = stock.visual.patch_embed.proj.bias
+    frames = patches.view(-1, *weight.shape[1:])
+    with torch.no_grad():
+        exact = patches.double() @ weight.flatten(1).double().T
+        exact += 0 if bias is None else bias.double()
+        conv = torch.nn.functional.conv3d(frames, weight, bias, stride=weight.shape[2:])
+        found = ours.visual.patch_embed.proj(frames)
+
+    def error(values):
+        return ((values.view_as(exact).double() - exact).norm() / exact.norm()).item()
+
+    rounding = {"float32": 1e-6, "bfloat16": 4e-3}[dtype]
+    assert error(found) < max(1.1 * error(conv), rounding / 10)
+    assert error(found) < rounding
+
+
+def test_no_convolution_is_left(stock, ours):
+    found, expected = describe(ours), describe(stock)
+    assert found["convs"] == []
+    assert found["linear"] == expected["convs"] == ["visual.patch_embed.proj"]
+    assert found["parameters"] == expected["parameters"]
+    assert found["class"] == expected["class"]
+
+
+def test_the_weight_is_held_once(stock, family, dtype, extended):
+    weight = stock.visual.patch_embed.proj.weight
+    before = copies(weight)
+    with extended():
+        model = load(str(checkpoints.path(family)), dtype=dtype)
+    assert describe(model)["linear"]
+    assert copies(weight) == before + 1

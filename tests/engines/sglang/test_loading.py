@@ -1,0 +1,161 @@
+"""What loads with the extension, what holds no tower, and what must not load."""
+
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine_ext.patch_embed import VerificationError
+from evals import checkpoints
+from evals.engines import SGLANG
+from evals.servers import ServerFailed, cpu_server
+from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
+from tests.engines.describe import describe
+from tests.engines.limits import NAME, ON, VERSION
+from tests.engines.sglang.runtime import load
+
+OTHERS = [f for f in checkpoints.FAMILIES if not (VERSION == (0, 5, 9) and f == "qwen3_vl")]
+
+
+@pytest.mark.parametrize("family", OTHERS)
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (NAN, r"visual\.patch_embed\.proj\.weight: (196|256) of \d+ values are not finite"),
+        (ZERO, r"visual\.patch_embed\.proj\.weight: all \d+ values are zero"),
+        (MISSING, r"visual\.patch_embed\.proj\.weight: .* never loaded"),
+    ],
+)
+def test_damaged_weights_stop_the_load_naming_the_module(
+    damage, message, family, extended, tmp_path
+):
+    model = damaged(tmp_path, family, damage)
+    with extended(), pytest.raises(VerificationError, match=message):
+        load(model)
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_a_renamed_weight_stops_the_load(family, extended, tmp_path):
+    """Qwen2-VL's own loader refuses the name; the others skip it, and stock would serve noise."""
+    model = damaged(tmp_path, family, RENAMED)
+    stopped = pytest.raises((VerificationError, KeyError), match=r"patch_embed\.proj\.weight")
+    with extended(), stopped:
+        load(model)
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_a_weight_of_another_shape_stops_the_load(family, extended, tmp_path):
+    model = damaged(tmp_path, family, MISSHAPEN)
+    with extended(), pytest.raises((AssertionError, RuntimeError, ValueError)) as stopped:
+        load(model)
+    assert "1, 14, 14" in str(stopped.value) or "1, 16, 16" in str(stopped.value)
+
+
+@pytest.mark.skipif(VERSION != (0, 5, 9), reason="a bug of 0.5.9 alone")
+def test_what_sglang_0_5_9_skips_of_qwen3_vl_stops_the_load(extended):
+    """Stock answers as if it had seen the image (sglang #19333)."""
+    load(str(checkpoints.path("qwen3_vl")))
+    with extended(), pytest.raises(VerificationError, match=r"visual\.patch_embed\.proj\.weight"):
+        load(str(checkpoints.path("qwen3_vl")))
+
+
+def test_a_server_over_a_checkpoint_without_the_weight_ends_and_says_why(tmp_path):
+    model = Path(damaged(tmp_path, "glm4v", MISSING))
+    server = cpu_server(SGLANG, model, tmp_path / "log", environ=ON)
+    with pytest.raises(ServerFailed), server:
+        pass
+    log = (tmp_path / "log").read_text()
+    assert "VerificationError: visual.patch_embed.proj.weight" in log
+    assert "never loaded" in log
+
+
+def test_dummy_weights_load_and_verify(extended, status_lines):
+    with extended():
+        model = load(str(checkpoints.path("qwen2_5_vl")), load_format="dummy")
+    assert describe(model)["linear"] == ["visual.patch_embed.proj"]
+    (line,) = status_lines()
+    assert line["modules"][0]["difference"] < 1e-5
+
+
+def test_weights_in_a_pickled_checkpoint_load_and_verify(extended, status_lines, tmp_path):
+    from safetensors.torch import load_file
+
+    model = tmp_path / "pickled"
+    shutil.copytree(checkpoints.path("qwen2_5_vl"), model)
+    torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+    (model / "model.safetensors").unlink()
+    with extended():
+        load(str(model))
+    (line,) = status_lines()
+    assert line["modules"][0]["difference"] < 1e-5
+
+
+@pytest.mark.parametrize("saved_by", ["stock", "extended"])
+def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path):
+    """SGLang calls the hook that seals before it reads shards."""
+    from sglang.srt.model_loader.loader import ShardedStateLoader
+
+    checkpoint = checkpoints.path("qwen2_5_vl")
+    shards = tmp_path / "shards"
+    shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
+    with extended() if saved_by == "extended" else nullcontext():
+        saved = load(str(checkpoint))
+    ShardedStateLoader.save_model(saved, str(shards))
+    with extended():
+        loaded = load(str(shards), load_format="sharded_state")
+    assert torch.equal(loaded.visual.patch_embed.proj.weight, saved.visual.patch_embed.proj.weight)
+    assert status_lines()[-1]["loads"] == 1
+    assert status_lines()[-1]["modules"][0]["difference"] < 1e-5
+
+
+def test_shards_without_the_weight_stop_the_load(extended, tmp_path):
+    from safetensors.torch import load_file, save_file
+    from sglang.srt.model_loader.loader import ShardedStateLoader
+
+    checkpoint = checkpoints.path("qwen2_5_vl")
+    shards = tmp_path / "shards"
+    shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
+    ShardedStateLoader.save_model(load(str(checkpoint)), str(shards))
+    (shard,) = shards.glob("*.safetensors")
+    weights = load_file(shard)
+    weights["visual.patch_embed.proj.weight"].fill_(float("nan"))
+    save_file(weights, shard)
+    with extended(), pytest.raises(VerificationError, match=r"visual\.patch_embed\.proj\.weight"):
+        load(str(shards), load_format="sharded_state")
+
+
+def test_the_status_line_names_engine_device_and_dtype(extended, status_lines):
+    with extended():
+        load(str(checkpoints.path("glm4v")))
+    (line,) = status_lines()
+    assert line["engine"] == NAME
+    assert line["architecture"] == "Glm4vForConditionalGeneration"
+    assert line["device"] == "cpu"
+    assert line["dtype"] == "bfloat16"
+
+
+def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_lines, monkeypatch):
+    """On a CPU with AMX, SGLang packs the weights of convolutions that have a bias."""
+    conv = pytest.importorskip("sglang.srt.layers.conv")
+    if not hasattr(conv, "PackWeightMethod"):
+        pytest.skip("this SGLang packs no convolution")
+
+    class Packing:
+        def process_weights_after_loading(self, layer):
+            pass
+
+    plain = conv.Conv3dLayer.__init__
+
+    def packed(self, *arguments, **options):
+        plain(self, *arguments, **options)
+        self.quant_method = Packing()
+
+    monkeypatch.setattr(conv.Conv3dLayer, "__init__", packed)
+    with extended():
+        model = load(str(checkpoints.path("qwen3_vl")))
+    assert describe(model)["convs"] == ["visual.patch_embed.proj"]
+    (line,) = status_lines()
+    assert line["modules"] == []
+    assert "processes its weights after loading (Packing)" in line["left_alone"][0]["reason"]

@@ -1,0 +1,81 @@
+"""What loading the plugin does to each of SGLang's processes: a hook, and nothing else."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from evals.engines import SGLANG
+from tests.engines.limits import IS_OLD_SGLANG
+
+pytestmark = pytest.mark.skipif(IS_OLD_SGLANG, reason="this SGLang loads no plugins")
+
+PROCESSES = {
+    "main": "sglang.launch_server",
+    "scheduler": "sglang.srt.managers.scheduler",
+    "detokenizer": "sglang.srt.managers.detokenizer_manager",
+}
+
+LOADS_PLUGINS = """
+import importlib, json, logging, os, signal, sys, threading
+
+importlib.import_module(sys.argv[1])
+import torch
+
+def state():
+    return {
+        "environ": dict(os.environ),
+        "directory": os.getcwd(),
+        "threads": threading.active_count(),
+        "dtype": str(torch.get_default_dtype()),
+        "device": torch.cuda.is_initialized(),
+        "grad": torch.is_grad_enabled(),
+        "matmul": torch.get_float32_matmul_precision(),
+        "random": torch.initial_seed(),
+        "handlers": len(logging.getLogger().handlers),
+        "signals": [str(signal.getsignal(number)) for number in signal.Signals],
+    }
+
+before, modules = state(), set(sys.modules)
+from sglang.srt.plugins import load_plugins
+load_plugins()
+from sglang.srt.model_loader import loader, utils
+print(json.dumps({
+    "before": before,
+    "after": state(),
+    "new": sorted(set(sys.modules) - modules),
+    "hooked": hasattr(utils.get_model_architecture, "__wrapped__"),
+    "everywhere": loader.get_model_architecture is utils.get_model_architecture,
+}))
+"""
+
+
+@pytest.fixture(scope="module", params=PROCESSES)
+def process(request):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOADS_PLUGINS, PROCESSES[request.param]],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **SGLANG.cpu_environ},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_hook_is_in_place(process):
+    assert process["hooked"]
+    assert process["everywhere"]
+
+
+def test_nothing_else_has_changed(process):
+    assert process["after"] == process["before"]
+
+
+def test_no_model_is_imported(process):
+    """The registry imports every model; torch was there before, by SGLang itself."""
+    assert "sglang.srt.models.registry" not in process["new"]
+    assert "torch" not in process["new"]
+    assert "transformers" not in process["new"]
+    assert not any(name.startswith("engine_ext.patch_embed") for name in process["new"])
