@@ -22,6 +22,7 @@ test: ## everything below, but the old engines (12 minutes on 2 cores)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-core
 	@$(MAKE) --no-print-directory test-transformers-4
+	@$(MAKE) --no-print-directory test-sglang
 	@$(MAKE) --no-print-directory test-vllm
 
 .PHONY: lint
@@ -41,15 +42,21 @@ test-transformers-4: ## the core and the checkpoints on transformers 4.57
 	@python=$$($(call environment,transformers-4)) && \
 	  $$python $(PYTEST) tests/patch_embed/test_transformers.py tests/evals/checkpoints/test_shipped.py
 
+.PHONY: test-sglang
+test-sglang: ## real SGLang 0.5.23 servers on the CPU
+	@echo "== SGLang 0.5.23"
+	@python=$$($(call environment,sglang)) && $$python $(PYTEST) -v tests/engines
+
 .PHONY: test-vllm
 test-vllm: ## real vLLM 0.32.0 servers on the CPU
 	@echo "== vLLM 0.32.0"
-	@python=$$($(call environment,vllm)) && $$python $(PYTEST) -v tests/engines/vllm
+	@python=$$($(call environment,vllm)) && $$python $(PYTEST) -v tests/engines
 
 .PHONY: test-engines-old
-test-engines-old: ## real vLLM 0.11.0 servers, the last with nn.Conv3d (8.5 GB, not part of test)
-	@echo "== vLLM 0.11.0"
-	@python=$$($(call environment,vllm-0.11)) && $$python $(PYTEST) -v tests/engines/vllm
+test-engines-old: ## SGLang 0.5.8 and 0.5.9, vLLM 0.11.0: the last with nn.Conv3d (14 GB, not part of test)
+	@for old in sglang-0.5.8 sglang-0.5.9 vllm-0.11; do \
+	  echo "== $$old" && python=$$($(call environment,$$old)) && $$python $(PYTEST) -v tests/engines || exit 1; \
+	done
 
 .PHONY: checkpoints
 checkpoints: ## train the four checkpoints again (about 4 minutes each on one core)

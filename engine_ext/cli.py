@@ -61,21 +61,25 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "features on", ", ".join(report["features"]) or "none (ENGINE_EXT)"
     for name, engine in report["engines"].items():
         yield name, engine["version"]
-        for models, text in engine["stock"].items() or [("", "not known for this version")]:
-            yield "  stock runs", f"{models}: {text}" if models else text
-        yield "  entry point", _yes_no(engine["entry_point_found"], "found", "not found")
-        yield "  allowed", _yes_no(engine["entry_point_allowed"], "yes", f"no ({PLUGINS[name]})")
-        if "external_package" in engine:
-            yield (
-                "  external package",
-                _yes_no(engine["external_package"], "engine_ext", "not used"),
-            )
-        if engine["overrides"] is not None:
-            yield "  overrides", f"{len(engine['overrides'])} architectures"
-            yield "  not covered", ", ".join(engine["not_covered"]) or "none"
+        yield from ((f"  {label}", value) for label, value in _engine_rows(name, engine))
     for problem in report["problems"]:
         yield "problem", problem
     yield "verdict", "active" if report["active"] else "not active: engines serve stock"
+
+
+def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for models, text in engine["stock"].items() or [("", "not known for this version")]:
+        yield "stock runs", f"{models}: {text}" if models else text
+    if engine["entry_point_found"] is not None:
+        yield "entry point", _yes_no(engine["entry_point_found"], "found", "not found")
+        forbidden = f"no ({PLUGINS[name]})"
+        yield "allowed", _yes_no(engine["entry_point_allowed"], "yes", forbidden)
+    if "external_package" in engine:
+        ours = engine["external_package"]
+        yield "external package", _yes_no(ours, "engine_ext", "not engine_ext")
+    if engine["overrides"] is not None:
+        yield "overrides", f"{len(engine['overrides'])} architectures"
+        yield "not covered", ", ".join(engine["not_covered"]) or "none"
 
 
 def _yes_no(value: bool, yes: str, no: str) -> str:

@@ -1,7 +1,7 @@
-"""What stock engines run for a patch embedding, by version: one table for ``doctor`` and README.
+"""What stock engines run for a patch embedding, by version: one table for ``doctor`` and the docs.
 
 The rows of ``compatibility.json`` were read in the released wheels. ``python -m
-engine_ext.compatibility`` prints the README's tables.
+engine_ext.compatibility`` prints the tables of ``docs/compatibility.md``.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def conv3d_is_slow(torch_version: str, cudnn_version: str | None) -> bool:
 
 
 def markdown_table(engine: str) -> str:
-    """The table of one engine as the README shows it: a column for each range of versions."""
+    """The table of one engine as the docs show it: a column for each range of versions."""
     ranges = [row for row in table() if row.engine == engine]
     models = list(dict.fromkeys(name for row in ranges for name in row.layers))
     lines = [

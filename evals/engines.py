@@ -23,6 +23,8 @@ class Engine:
     """The stock command, up to the path of the model."""
     shown: str
     """The same for readers."""
+    without_plugins: Mapping[str, str]
+    """Variables that keep every plugin out: stock, whatever is installed beside it."""
     cpu_environ: Mapping[str, str]
     cpu_settings: Mapping[str, Any]
 
@@ -49,6 +51,7 @@ VLLM = Engine(
     name="vllm",
     command=(str(Path(sys.executable).with_name("vllm")), "serve"),
     shown="vllm serve",
+    without_plugins={"VLLM_PLUGINS": ""},
     cpu_environ={
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_NO_USAGE_STATS": "1",
@@ -71,6 +74,7 @@ SGLANG = Engine(
     name="sglang",
     command=(sys.executable, "-m", "sglang.launch_server", "--model-path"),
     shown="python -m sglang.launch_server",
+    without_plugins={"SGLANG_PLUGINS": "none"},
     cpu_environ={
         "SGLANG_USE_CPU_ENGINE": "1",
         "CUDA_VISIBLE_DEVICES": "",

@@ -95,7 +95,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
                     return
             except httpx.TransportError:
                 pass  # not listening yet
-            time.sleep(0.5)
+            time.sleep(0.1)
     raise ServerFailed(f"the server did not serve within {START_SECONDS} s{_tail(log)}")
 
 

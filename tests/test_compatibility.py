@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from engine_ext.compatibility import (
+    LAYERS,
     conv3d_is_slow,
     markdown_table,
-    parse_version,
-    stock_layer,
+    stock_range,
     table,
 )
+from engine_ext.versions import parse_version
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 
 
 @pytest.mark.parametrize(
@@ -28,14 +29,33 @@ README = Path(__file__).parents[1] / "README.md"
     ],
 )
 def test_knows_where_vllm_computes_a_matrix_product(vllm, torch, linear_on_gpu):
-    row = stock_layer("vllm", vllm)
-    assert row.is_linear_on(torch, has_gpu=True) is linear_on_gpu
-    assert row.is_linear_on(torch, has_gpu=False) is (row.layer == "Conv3dLayer")
+    row = stock_range("vllm", vllm)
+    (layer,) = {layer for models, layer in row.layers.items() if "Qwen3-VL" in models}
+    assert row.is_linear(layer, torch, has_gpu=True) is linear_on_gpu
+    assert row.is_linear(layer, torch, has_gpu=False) is (layer == "Conv3dLayer")
+
+
+@pytest.mark.parametrize(
+    ("sglang", "models", "linear"),
+    [
+        ("0.5.1", "Qwen2-VL", False),
+        ("0.5.9", "Qwen3-VL, Qwen3.5, Qwen3-Omni", False),
+        ("0.5.10.post1", "Qwen3-VL, Qwen3.5, Qwen3-Omni", True),
+        ("0.5.18", "Qwen2.5-VL", False),
+        ("0.5.19", "Qwen2.5-VL", True),
+        ("0.5.23", "MiniMax-M3", False),
+        ("0.5.23", "MiMo-VL", True),
+        ("0.5.23", "transformers backend", False),
+    ],
+)
+def test_knows_where_sglang_computes_a_matrix_product(sglang, models, linear):
+    row = stock_range("sglang", sglang)
+    assert row.is_linear(row.layers[models], "2.13.0", has_gpu=True) is linear
 
 
 def test_knows_nothing_of_versions_it_has_not_read():
-    assert stock_layer("vllm", "0.1.0") is None
-    assert stock_layer("another engine", "1.0") is None
+    assert stock_range("vllm", "0.1.0") is None
+    assert stock_range("another engine", "1.0") is None
 
 
 @pytest.mark.parametrize(
@@ -58,6 +78,7 @@ def test_the_ranges_of_an_engine_follow_each_other():
         rows = [row for row in table() if row.engine == engine]
         assert [row.before for row in rows[:-1]] == [row.since for row in rows[1:]]
         assert rows[-1].before is None
+        assert all(layer in LAYERS for row in rows for layer in row.layers.values())
 
 
 @pytest.mark.parametrize(
@@ -68,5 +89,6 @@ def test_reads_the_numbers_of_a_version(text, numbers):
     assert parse_version(text) == numbers
 
 
-def test_the_readme_shows_this_table():
-    assert markdown_table() in README.read_text()
+@pytest.mark.parametrize("engine", ["sglang", "vllm"])
+def test_the_documentation_shows_these_tables(engine):
+    assert markdown_table(engine) in PAGE.read_text()

@@ -7,8 +7,10 @@ import sys
 import pytest
 
 from engine_ext import cli, doctor
+from engine_ext.sglang import doctor as sglang_doctor
+from engine_ext.sglang import versions as sglang_versions
 from engine_ext.vllm import doctor as vllm_doctor
-from engine_ext.vllm.versions import is_tried
+from engine_ext.vllm import versions as vllm_versions
 
 
 def test_says_that_no_engine_is_installed(capsys):
@@ -40,18 +42,24 @@ def test_reads_the_number_cudnn_states(number, version):
 
 
 @pytest.mark.parametrize(
-    ("version", "tried"),
+    ("versions", "version", "tried"),
     [
-        ("0.10.2", False),
-        ("0.11.0", True),
-        ("0.32.0+cpu", True),
-        ("0.33.1", True),
-        ("0.34.0", False),
-        ("0.1.dev1+g123", False),
+        (vllm_versions, "0.10.2", False),
+        (vllm_versions, "0.11.0", True),
+        (vllm_versions, "0.32.0+cpu", True),
+        (vllm_versions, "0.33.1", True),
+        (vllm_versions, "0.34.0", False),
+        (vllm_versions, "0.1.dev1+g123", False),
+        (sglang_versions, "0.5.5.post3", False),
+        (sglang_versions, "0.5.6", True),
+        (sglang_versions, "0.5.10.post1", True),
+        (sglang_versions, "0.5.23", True),
+        (sglang_versions, "0.5.24", False),
+        (sglang_versions, "0.6.0", False),
     ],
 )
-def test_versions_outside_the_tried_range_stay_stock(version, tried):
-    assert is_tried(version) is tried
+def test_versions_outside_the_tried_range_stay_stock(versions, version, tried):
+    assert (version in versions.TRIED) is tried
 
 
 def test_an_engine_that_is_too_old_is_a_problem():
@@ -67,6 +75,62 @@ def test_a_whitelist_of_plugins_without_us_is_a_problem(plugins, allowed):
     environ = {} if plugins is None else {"VLLM_PLUGINS": plugins}
     found = [text for text in vllm_doctor.problems("0.32.0", environ) if "VLLM_PLUGINS" in text]
     assert found == [] if allowed else "does not name engine_ext" in found[0]
+
+
+@pytest.fixture
+def entry_point_installed(monkeypatch):
+    monkeypatch.setattr(sglang_doctor, "entry_point_found", lambda group: True)
+
+
+@pytest.mark.usefixtures("entry_point_installed")
+@pytest.mark.parametrize(
+    ("plugins", "allowed"),
+    [(None, True), ("", True), ("a, engine_ext", True), ("other", False)],
+)
+def test_sglang_takes_an_empty_whitelist_for_none(plugins, allowed):
+    environ = {} if plugins is None else {"SGLANG_PLUGINS": plugins}
+    found = sglang_doctor.problems("0.5.23", environ)
+    assert found == [] if allowed else "does not name engine_ext" in found[0]
+
+
+EXTERNAL = {"SGLANG_EXTERNAL_MODEL_PACKAGE": "engine_ext.sglang.external"}
+
+
+@pytest.mark.usefixtures("entry_point_installed")
+@pytest.mark.parametrize(
+    ("version", "environ", "expected"),
+    [
+        ("0.5.10.post1", {}, "set SGLANG_EXTERNAL_MODEL_PACKAGE=engine_ext.sglang.external"),
+        ("0.5.9", {"SGLANG_EXTERNAL_MODEL_PACKAGE": "mine"}, "it is 'mine', and SGLang takes one"),
+        ("0.5.9", EXTERNAL, None),
+        ("0.5.23", {}, None),
+        ("0.5.23", {**EXTERNAL, "SGLANG_PLUGINS": "other"}, None),
+        ("0.5.5", EXTERNAL, "SGLang 0.5.5 has not been tried (tried: 0.5.6 to 0.5.23)"),
+        ("0.5.24", {}, "SGLang 0.5.24 has not been tried"),
+    ],
+)
+def test_says_which_way_into_sglang_is_open(version, environ, expected):
+    found = sglang_doctor.problems(version, environ)
+    assert found == [] if expected is None else any(expected in text for text in found)
+
+
+def test_an_entry_point_that_is_not_installed_is_a_problem(monkeypatch):
+    monkeypatch.setattr(sglang_doctor, "entry_point_found", lambda group: False)
+    (problem,) = sglang_doctor.problems("0.5.23", {})
+    assert "no entry point 'engine_ext' in group sglang.srt.plugins" in problem
+
+
+SLOW = {"torch": "2.9.1+cu128", "cudnn": "9.10.2", "gpu": "a GPU"}
+
+
+def test_says_what_stock_computes_by_model():
+    stock = doctor._stock("sglang", "0.5.10", SLOW)
+    (slow,) = [text for models, text in stock.items() if "Qwen2.5-VL" in models]
+    assert "much to gain" in slow
+    (linear,) = [text for models, text in stock.items() if "Qwen3-VL" in models]
+    assert "a matrix product already" in linear
+    assert doctor._stock("sglang", "0.4.0", SLOW) == {}
+    assert doctor._stock("sglang", "0.5.10", {**SLOW, "torch": None}) == {}
 
 
 def test_the_command_is_installed():

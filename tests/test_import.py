@@ -18,6 +18,8 @@ def modules_after(statement):
     [
         "import engine_ext",
         "import engine_ext.cli",
+        "import engine_ext.sglang.plugin",
+        "import engine_ext.sglang.architectures",
         "import engine_ext.vllm.plugin",
         "import engine_ext.vllm.architectures",
     ],

@@ -57,13 +57,20 @@ def test_the_sdist_builds_the_same_package(built):
     assert "evals/demo.py" not in names
 
 
-def test_the_entry_point_is_found_where_the_wheel_is_installed(installed):
+@pytest.mark.parametrize(
+    ("group", "module"),
+    [
+        ("vllm.general_plugins", "engine_ext.vllm.plugin"),
+        ("sglang.srt.plugins", "engine_ext.sglang.plugin"),
+    ],
+)
+def test_the_entry_point_is_found_where_the_wheel_is_installed(group, module, installed):
     code = (
         "from importlib.metadata import entry_points\n"
-        "(point,) = entry_points(group='vllm.general_plugins')\n"
+        f"(point,) = entry_points(group={group!r})\n"
         "print(point.name, point.load().__module__)"
     )
-    assert run(installed, code).split() == ["engine_ext", "engine_ext.vllm.plugin"]
+    assert run(installed, code).split() == ["engine_ext", module]
 
 
 def test_importing_never_fails_without_torch_or_engine(installed):

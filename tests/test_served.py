@@ -73,6 +73,45 @@ def test_a_parameter_the_loader_missed_stops_the_seal(loaded, status_lines):
     assert status_lines() == []
 
 
+def test_a_projection_awaits_weights_until_one_arrives():
+    tower = model()
+    served = serve(tower)
+    projection = tower["tower0"]
+    assert served.awaits_weights("tower0", projection)
+    nn.init.normal_(projection.bias)
+    assert not served.awaits_weights("tower0", projection)
+
+
+def test_a_sealed_projection_whose_weights_are_lost_awaits_none():
+    """Or an update with NaN would pass for a load that has not begun."""
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    for parameter in tower.parameters():
+        nn.init.constant_(parameter, float("nan"))
+    assert not served.awaits_weights("tower0", tower["tower0"])
+
+
+def test_the_rest_is_sealed_once(status_lines):
+    towers = model(convs=2)
+    served = serve(towers)
+    load(towers)
+    served.seal("tower0", towers["tower0"])
+    served.seal_the_rest(towers)
+    served.seal_the_rest(towers)
+    assert [line["loads"] for line in status_lines()] == [1]
+
+
+def test_the_rest_is_refused_where_it_was_never_loaded():
+    towers = model(convs=2)
+    served = serve(towers)
+    load(towers["tower0"])
+    served.seal("tower0", towers["tower0"])
+    with pytest.raises(VerificationError, match=r"tower1\.weight: .* never loaded"):
+        served.seal_the_rest(towers)
+
+
 def test_sealing_lays_the_weight_out_without_a_second_copy():
     tower = model()
     served = serve(tower)

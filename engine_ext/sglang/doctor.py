@@ -30,7 +30,7 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
         found.append(f"SGLang cannot load its models: {registered['error']}")
     return {
         "version": version,
-        "entry_point_found": loads_plugins(version) and entry_point_found(GROUP),
+        "entry_point_found": entry_point_found(GROUP) if loads_plugins(version) else None,
         "entry_point_allowed": entry_point_allowed(environ),
         "external_package": external_package(environ),
         "overrides": registered.get("overridden"),

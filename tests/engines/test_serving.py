@@ -60,6 +60,9 @@ def test_the_process_that_holds_the_model_reports_what_it_replaced(arms):
     assert module["verified_in"] == "float32"
     (logged,) = [text for text in arms["on"][2].splitlines() if "matrix product" in text]
     assert module["name"] in logged
+    if NAME == "vllm":  # its log names the process
+        assert f"pid={line['pid']})" in logged
+        assert f"(APIServer pid={line['pid']})" not in logged
 
 
 def test_switched_off_it_does_nothing(arms):

@@ -48,6 +48,27 @@ def test_replaces_patch_projections_and_reports_every_3d_conv(tower):
     assert type(tower.flat) is nn.Conv2d
 
 
+class EngineConv(nn.Conv3d):
+    """An engine's layer with a class method among its forward methods, as SGLang's have."""
+
+    @classmethod
+    def register_oot_forward(cls):
+        pass
+
+
+def test_an_engines_own_layer_is_replaced():
+    model = nn.Sequential(EngineConv(3, 8, 2, 2))
+    report = engine_ext.linearize(model, conv_types=[nn.Conv3d, EngineConv])
+    assert outcomes(report) == {"0": "replaced"}
+
+
+def test_a_layer_whose_weights_the_engine_packs_is_left_alone(tower):
+    tower.proj.quant_method = object()
+    report = engine_ext.linearize(tower)
+    assert outcomes(report)["proj"] == "left alone"
+    assert "processes its weights after loading (object)" in str(report)
+
+
 def test_output_and_state_dict_stay(tower):
     stock = copy.deepcopy(tower)
     engine_ext.linearize(tower)

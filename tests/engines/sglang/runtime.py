@@ -18,9 +18,8 @@ def _load_config() -> Any:
     arguments = server_args(str(checkpoints.path("qwen2_vl")))
     ports = PortArgs.init_new(arguments)
     try:
-        from sglang.benchmark.one_batch import load_model
-        from sglang.srt.runtime_context import SpawnRanks, publish
-    except ImportError:  # 0.5.10 and older
+        from sglang.srt.runtime_context import publish
+    except ImportError:  # 0.5.17 and older
         from sglang.bench_one_batch import load_model
         from sglang.srt.layers.moe import initialize_moe_config
         from sglang.srt.server_args import set_global_server_args_for_scheduler
@@ -28,9 +27,19 @@ def _load_config() -> Any:
         set_global_server_args_for_scheduler(arguments)
         initialize_moe_config(arguments)
     else:
-        publish(arguments, role="scheduler", ranks=SpawnRanks(world_rank=0, gpu_id=0))
+        from sglang.benchmark.one_batch import load_model
+
+        publish(arguments, role="scheduler", **_ranks())
     runner = load_model(arguments, ports, 0, 0)[0]
     return getattr(runner, "torch_runner", runner).load_config
+
+
+def _ranks() -> dict[str, Any]:
+    try:
+        from sglang.srt.runtime_context import SpawnRanks
+    except ImportError:  # 0.5.19 and older
+        return {}
+    return {"ranks": SpawnRanks(world_rank=0, gpu_id=0)}
 
 
 def server_args(model: str, **settings: Any) -> Any:

@@ -1,33 +1,10 @@
 """What loads with the extension, what holds no tower, and what must not load."""
 
-import shutil
-
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
 from evals import checkpoints
-
-NAN, MISSING, MISSHAPEN, ZERO = "nan", "missing", "misshapen", "zero"
-
-
-def damaged(folder, family, damage):
-    """A copy of a checkpoint whose patch projection is damaged."""
-    target = folder / f"{family}-{damage}"
-    shutil.copytree(checkpoints.path(family), target)
-    file = target / "model.safetensors"
-    weights = load_file(file)
-    name = next(key for key in weights if key.endswith("patch_embed.proj.weight"))
-    if damage == NAN:
-        weights[name][5, 0, 1] = float("nan")
-    elif damage == ZERO:
-        weights[name].zero_()
-    elif damage == MISSHAPEN:
-        weights[name] = weights[name][:, :, :1].contiguous()
-    else:
-        del weights[name]
-    save_file(weights, file, metadata={"format": "pt"})
-    return str(target)
+from tests.engines.damage import MISSHAPEN, MISSING, NAN, ZERO, damaged
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Measurements: one file each, results as CSV in ``results/``."""
