@@ -71,6 +71,11 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
     @functools.wraps(stock.__init__)
     def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         stock.__init__(self, *args, **kwargs)
+        config = kwargs["config"] if "config" in kwargs else next(iter(args), None)
+        if getattr(config, "language_only", False):
+            # Its tower serves nothing, and its checkpoint may hold no weights for it.
+            logger.info("engine_ext: %s: launched for language only, left stock", architecture)
+            return
         vars(self)[SERVED] = replace_projections(self, architecture)
 
     def train(self: nn.Module, mode: bool = True) -> nn.Module:

@@ -25,6 +25,7 @@ def copies(weight: Any) -> int:
     """In how many storages of this process the values of ``weight`` lie."""
     import torch
 
+    gc.collect()
     gc.unfreeze()  # vLLM freezes what lives after start-up, which hides it from get_objects
     tensors = [o for o in gc.get_objects() if type(o) in (torch.Tensor, torch.nn.Parameter)]
     return len(

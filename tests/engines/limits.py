@@ -25,6 +25,11 @@ def families() -> list[str]:
     return [family for family in checkpoints.FAMILIES if family not in skipped]
 
 
+def equals_transformers(family: str) -> bool:
+    """SGLang 0.5.8 interpolates the position embeddings of Qwen3-VL otherwise (align_corners)."""
+    return not (family == "qwen3_vl" and NAME == "sglang" and VERSION < (0, 5, 9))
+
+
 def serves_video(family: str) -> bool:
     """vLLM 0.11.0 cannot start GLM4V with clips under a small token budget.
 

@@ -136,6 +136,23 @@ def test_the_status_line_names_engine_device_and_dtype(extended, status_lines):
     assert line["dtype"] == "bfloat16"
 
 
+@pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")
+@pytest.mark.parametrize("only", ["language", "encoder"])
+def test_a_launch_for_one_half_of_the_model_loads(only, extended, status_lines):
+    """SGLang's disaggregated encoders: one server holds the tower, another answers."""
+    settings = {f"{only}_only": True}
+    if only == "language":
+        settings["encoder_urls"] = ["http://127.0.0.1:9"]
+    with extended():
+        found = describe(load(str(checkpoints.path("qwen2_5_vl")), **settings))
+    lines = status_lines()
+    if only == "encoder":
+        assert found["linear"] == ["visual.patch_embed.proj"]
+        assert lines[0]["modules"][0]["difference"] < 1e-5
+    else:
+        assert found["linear"] == lines == []
+
+
 def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_lines, monkeypatch):
     """On a CPU with AMX, SGLang packs the weights of convolutions that have a bias."""
     conv = pytest.importorskip("sglang.srt.layers.conv")
