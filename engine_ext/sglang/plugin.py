@@ -73,10 +73,12 @@ def resolve_to_override(resolved: Any, *_args: Any, **_kwargs: Any) -> Any:
         from engine_ext.sglang.architectures import ARCHITECTURES
         from engine_ext.sglang.overrides import is_override, register_overrides
 
-        _, architecture = resolved
+        model_class, architecture = resolved
         register_overrides(ModelRegistry, ARCHITECTURES)
         found = ModelRegistry.models.get(architecture)
-        return (found, architecture) if is_override(found) else None
+        # Another plugin may have put a class of its own here.
+        ours = is_override(found) and issubclass(found, model_class)
+        return (found, architecture) if ours else None
     except Exception:
         # The engine goes on with stock either way; without this line nobody would know.
         logger.exception("engine_ext: cannot override a model, left stock")

@@ -89,6 +89,10 @@ def test_a_resolved_class_without_an_override_stays(models):
     assert plugin.resolve_to_override((models["LlamaForCausalLM"], "LlamaForCausalLM")) is None
 
 
+def test_a_class_that_another_plugin_resolved_stays(models):
+    assert plugin.resolve_to_override((nn.Linear, QWEN)) is None
+
+
 @pytest.mark.parametrize("resolved", [None, ("a class",), 5])
 def test_what_is_not_a_class_and_an_architecture_is_logged_and_left(resolved, models, caplog):
     assert plugin.resolve_to_override(resolved) is None
