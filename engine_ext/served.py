@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -17,7 +18,15 @@ import torch
 from torch import nn
 
 from engine_ext import __version__, status
-from engine_ext.patch_embed import PatchLinear, Report, Verification, linearize, verify
+from engine_ext.last_good import LastGood
+from engine_ext.patch_embed import (
+    PatchLinear,
+    Report,
+    Verification,
+    VerificationError,
+    linearize,
+    verify,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class ServedModel:
         self._logger = logger
         self._report: Report = linearize(model, conv_types=conv_types, check=False)
         self._verified: dict[str, Verification] = {}
+        self._last_good = LastGood()
+        self._on_failure: Callable[[], None] | None = None
         self._loads = 0
         self._layers = {f.name: f.layer for f in self._report.replaced}
         self._unsealed = set(self._layers)
@@ -77,12 +88,20 @@ class ServedModel:
         Idempotent; call it again after each update of the weights.
 
         Raises:
-            VerificationError: the projection must not serve.
+            VerificationError: these weights must not serve. Where others have served before, they
+                have been put back.
         """
         if not projection.weight.is_contiguous():
             # The product wants the matrix in memory order; a copy beside it would hold it twice.
             projection.weight.data = projection.weight.data.contiguous()
-        verification = self._verified[name] = verify(projection, name)
+        try:
+            verification = self._verified[name] = verify(projection, name)
+        except VerificationError as error:
+            if not self._last_good.put_back(name, projection):
+                raise
+            self._unsealed = set(self._layers)
+            raise VerificationError(f"{error}; the weights served before were put back") from error
+        self._last_good.keep(name, projection)
         self._logger.info(
             "engine_ext: %s: %s replaced by a matrix product, weight %s, "
             "verified relative difference %.1e in %s",
@@ -114,10 +133,45 @@ class ServedModel:
         Raises:
             VerificationError: a projection must not serve.
         """
-        for name in self._layers.keys() - self._verified.keys():
+        self._seal_all(model, [name for name in self._layers if name not in self._verified])
+
+    def seal_again(self, model: nn.Module) -> None:
+        """Seal everything after an update for which the engine calls no hook.
+
+        Raises:
+            VerificationError: a projection must not serve.
+        """
+        self._seal_all(model, self.names)
+
+    def _seal_all(self, model: nn.Module, names: Sequence[str]) -> None:
+        for name in names:
             projection = model.get_submodule(name)
             assert isinstance(projection, PatchLinear)
             self.seal(name, projection)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether every projection has been sealed since the model was built."""
+        return self._layers.keys() <= self._verified.keys()
+
+    @property
+    def is_updating(self) -> bool:
+        """Whether the engine is inside an update that ends in its hook for loaded weights."""
+        return self._on_failure is not None
+
+    @contextmanager
+    def updating(self, on_failure: Callable[[], None]) -> Iterator[None]:
+        """While the engine updates weights: what to do when it fails, before it is rolled back."""
+        self._on_failure = on_failure
+        try:
+            yield
+        finally:
+            self._on_failure = None
+
+    def update_failed(self) -> None:
+        """The update has failed, whatever the reason; nothing to do outside an update."""
+        if self._on_failure is not None:
+            self._on_failure()
 
     def _record(self, **weights: str | None) -> None:
         line = {

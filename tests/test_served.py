@@ -112,6 +112,75 @@ def test_the_rest_is_refused_where_it_was_never_loaded():
         served.seal_the_rest(towers)
 
 
+def spoil(tower, parameter="weight"):
+    with torch.no_grad():
+        getattr(tower["tower0"], parameter).flatten()[3] = float("nan")
+
+
+@pytest.mark.parametrize("parameter", ["weight", "bias"])
+def test_a_refused_update_puts_back_what_served(parameter, status_lines):
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    good = {name: value.clone() for name, value in tower.state_dict().items()}
+    load(tower)
+    spoil(tower, parameter)
+    with pytest.raises(
+        VerificationError, match=r"not finite.*; the weights served before were put"
+    ):
+        served.seal("tower0", tower["tower0"])
+    assert all(torch.equal(value, good[name]) for name, value in tower.state_dict().items())
+    served.seal("tower0", tower["tower0"])
+    assert [line["loads"] for line in status_lines()] == [1, 2]
+
+
+def test_a_refused_first_load_has_nothing_to_put_back():
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    spoil(tower)
+    with pytest.raises(VerificationError) as refused:
+        served.seal("tower0", tower["tower0"])
+    assert "put back" not in str(refused.value)
+
+
+def test_what_was_put_back_is_the_last_that_verified():
+    tower = model()
+    served = serve(tower)
+    for _ in range(2):
+        load(tower)
+        served.seal("tower0", tower["tower0"])
+    last = tower["tower0"].weight.clone()
+    spoil(tower)
+    with pytest.raises(VerificationError):
+        served.seal("tower0", tower["tower0"])
+    assert torch.equal(tower["tower0"].weight, last)
+
+
+def test_a_failing_update_is_told_while_it_runs():
+    served, failures = serve(model()), []
+    served.update_failed()
+    with served.updating(on_failure=lambda: failures.append("one")):
+        assert served.is_updating
+        served.update_failed()
+    served.update_failed()
+    assert failures == ["one"]
+    assert not served.is_updating
+
+
+def test_a_model_is_loaded_once_every_projection_is_sealed():
+    towers = model(convs=2)
+    served = serve(towers)
+    load(towers)
+    served.seal("tower0", towers["tower0"])
+    assert not served.is_loaded
+    served.seal("tower1", towers["tower1"])
+    assert served.is_loaded
+    served.seal_again(towers)
+    assert served.is_loaded
+
+
 def test_sealing_lays_the_weight_out_without_a_second_copy():
     tower = model()
     served = serve(tower)

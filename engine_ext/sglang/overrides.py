@@ -16,10 +16,10 @@ from torch import nn
 from engine_ext.features import enabled_features
 from engine_ext.served import Identity, ServedModel
 from engine_ext.sglang.log import logger
+from engine_ext.sglang.sealing import attach, conv_types, served_model
+from engine_ext.sglang.updates import after_load_weights, guard_updates
 
 STOCK_MODELS = "sglang.srt.models."
-SERVED = "_engine_ext_served"
-"""The attribute by which an override holds its ``ServedModel``."""
 
 
 def register_overrides(registry: Any, architectures: Iterable[str]) -> list[str]:
@@ -76,13 +76,18 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
             # Its tower serves nothing, and its checkpoint may hold no weights for it.
             logger.info("engine_ext: %s: launched for language only, left stock", architecture)
             return
-        vars(self)[SERVED] = replace_projections(self, architecture)
+        replace_projections(self, architecture)
 
     def train(self: nn.Module, mode: bool = True) -> nn.Module:
         # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23).
-        if not mode and SERVED in vars(self):
-            vars(self)[SERVED].seal_the_rest(self)
+        if not mode and (served := served_model(self)) is not None:
+            served.seal_the_rest(self)
         return stock.train(self, mode)
+
+    def load_weights(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = super(override, self).load_weights(*args, **kwargs)
+        after_load_weights(self)
+        return result
 
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
@@ -91,6 +96,7 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
         {
             "__init__": construct,
             "train": train,
+            "load_weights": load_weights,
             "__module__": __name__,
             "__doc__": stock.__doc__,
         },
@@ -100,11 +106,8 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
-    from engine_ext.sglang.sealing import SealAfterLoading, conv_types
-
     identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
     served = ServedModel(model, conv_types(), identity, logger)
-    for name in served.names:
-        projection: Any = model.get_submodule(name)
-        projection.quant_method = SealAfterLoading(served, name)
+    attach(model, served)
+    guard_updates()
     return served
