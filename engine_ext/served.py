@@ -28,6 +28,8 @@ from engine_ext.patch_embed import (
     verify,
 )
 
+_ATTRIBUTE = "_engine_ext_served"
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -37,6 +39,14 @@ class Identity:
     engine_version: str
     architecture: str
     features: tuple[str, ...]
+
+
+@dataclass
+class Update:
+    """An update of a served model by its engine, and what made it fail, if anything has."""
+
+    on_failure: Callable[[], None]
+    error: Exception | None = None
 
 
 class ServedModel:
@@ -57,12 +67,13 @@ class ServedModel:
         Each replaced parameter is filled with NaN, so that one which the loader misses is seen
         when the projection is sealed.
         """
+        vars(model)[_ATTRIBUTE] = self
         self._identity = identity
         self._logger = logger
         self._report: Report = linearize(model, conv_types=conv_types, check=False)
         self._verified: dict[str, Verification] = {}
         self._last_good = LastGood()
-        self._on_failure: Callable[[], None] | None = None
+        self._update: Update | None = None
         self._loads = 0
         self._layers = {f.name: f.layer for f in self._report.replaced}
         self._unsealed = set(self._layers)
@@ -157,21 +168,26 @@ class ServedModel:
     @property
     def is_updating(self) -> bool:
         """Whether the engine is inside an update that ends in its hook for loaded weights."""
-        return self._on_failure is not None
+        return self._update is not None
 
     @contextmanager
-    def updating(self, on_failure: Callable[[], None]) -> Iterator[None]:
-        """While the engine updates weights: what to do when it fails, before it is rolled back."""
-        self._on_failure = on_failure
-        try:
-            yield
-        finally:
-            self._on_failure = None
+    def updating(self, on_failure: Callable[[], None] = lambda: None) -> Iterator[Update]:
+        """While the engine updates weights.
 
-    def update_failed(self) -> None:
-        """The update has failed, whatever the reason; nothing to do outside an update."""
-        if self._on_failure is not None:
-            self._on_failure()
+        Args:
+            on_failure: called by ``update_failed``, before the engine rolls the update back.
+        """
+        self._update = Update(on_failure)
+        try:
+            yield self._update
+        finally:
+            self._update = None
+
+    def update_failed(self, error: Exception) -> None:
+        """The update has failed, for whatever reason; nothing to do outside an update."""
+        if self._update is not None:
+            self._update.error = error
+            self._update.on_failure()
 
     def _record(self, **weights: str | None) -> None:
         line = {
@@ -207,6 +223,12 @@ class ServedModel:
             for finding in self._report.replaced
             if finding.geometry is not None
         ]
+
+
+def served_model(model: nn.Module) -> ServedModel | None:
+    """The ``ServedModel`` made for ``model``; None for a model without an override."""
+    found: ServedModel | None = vars(model).get(_ATTRIBUTE)
+    return found
 
 
 def _mark_unloaded(projection: nn.Module) -> None:

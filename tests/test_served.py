@@ -8,7 +8,7 @@ from torch import nn
 
 from engine_ext import status
 from engine_ext.patch_embed import PatchLinear, VerificationError
-from engine_ext.served import Identity, ServedModel
+from engine_ext.served import Identity, ServedModel, served_model
 
 IDENTITY = Identity("an engine", "1.0", "SomeForConditionalGeneration", ("linear",))
 logger = logging.getLogger("served")
@@ -159,14 +159,23 @@ def test_what_was_put_back_is_the_last_that_verified():
 
 
 def test_a_failing_update_is_told_while_it_runs():
-    served, failures = serve(model()), []
-    served.update_failed()
-    with served.updating(on_failure=lambda: failures.append("one")):
+    served, told = serve(model()), []
+    error = RuntimeError("a truncated file")
+    served.update_failed(error)
+    with served.updating(on_failure=lambda: told.append("one")) as update:
         assert served.is_updating
-        served.update_failed()
-    served.update_failed()
-    assert failures == ["one"]
+        assert update.error is None
+        served.update_failed(error)
+    served.update_failed(error)
+    assert told == ["one"]
+    assert update.error is error
     assert not served.is_updating
+
+
+def test_a_model_holds_what_answers_for_it():
+    tower = model()
+    assert served_model(tower) is None
+    assert serve(tower) is served_model(tower)
 
 
 def test_a_model_is_loaded_once_every_projection_is_sealed():

@@ -14,9 +14,9 @@ import sglang
 from torch import nn
 
 from engine_ext.features import enabled_features
-from engine_ext.served import Identity, ServedModel
+from engine_ext.served import Identity, ServedModel, served_model
 from engine_ext.sglang.log import logger
-from engine_ext.sglang.sealing import attach, conv_types, served_model
+from engine_ext.sglang.sealing import SealAfterLoading, conv_types
 from engine_ext.sglang.updates import after_load_weights, guard_updates
 
 STOCK_MODELS = "sglang.srt.models."
@@ -108,6 +108,8 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
     identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
     served = ServedModel(model, conv_types(), identity, logger)
-    attach(model, served)
+    for name in served.names:
+        projection: Any = model.get_submodule(name)
+        projection.quant_method = SealAfterLoading(served, name)
     guard_updates()
     return served

@@ -8,28 +8,10 @@ ends by ``model.eval()``, where the override seals what is left.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from engine_ext.patch_embed import PatchLinear
 from engine_ext.served import ServedModel
-
-_SERVED = "_engine_ext_served"
-
-
-def attach(model: nn.Module, served: ServedModel) -> None:
-    """Let ``served`` seal the projections of ``model`` when SGLang has filled them."""
-    vars(model)[_SERVED] = served
-    for name in served.names:
-        projection: Any = model.get_submodule(name)
-        projection.quant_method = SealAfterLoading(served, name)
-
-
-def served_model(model: nn.Module) -> ServedModel | None:
-    """What ``attach`` gave to ``model``; None for a model without an override."""
-    found: ServedModel | None = vars(model).get(_SERVED)
-    return found
 
 
 class SealAfterLoading:

@@ -15,8 +15,8 @@ from typing import Any
 import sglang
 
 from engine_ext.patch_embed import VerificationError
+from engine_ext.served import served_model
 from engine_ext.sglang.log import logger
-from engine_ext.sglang.sealing import served_model
 from engine_ext.versions import parse_version
 
 VERSION = parse_version(sglang.__version__)
@@ -82,10 +82,10 @@ def load_and_postprocess(load: Callable[..., Any], model: Any, *args: Any, **kwa
     """Say that an update fails before SGLang rolls it back."""
     try:
         return load(model, *args, **kwargs)
-    except Exception:
+    except Exception as error:
         served = served_model(model)
         if served is not None:
-            served.update_failed()
+            served.update_failed(error)
         raise
 
 

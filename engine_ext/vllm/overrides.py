@@ -93,9 +93,11 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     the swap is made inside it, before any weight is read.
     """
     from engine_ext.vllm.sealing import SealAfterLoading, conv_types
+    from engine_ext.vllm.updates import guard_reloads
 
     identity = Identity("vllm", vllm.__version__, architecture, enabled_features())
     served = ServedModel(model, conv_types(), identity, logger)
     for name in served.names:
         model.get_submodule(name).quant_method = SealAfterLoading(served, name)
+    guard_reloads()
     return served

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from vllm.model_executor.layers.quantization.base_config import QuantizeMethodBase
 
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed import PatchLinear, VerificationError
 from engine_ext.served import ServedModel
 
 
@@ -36,10 +36,16 @@ class SealAfterLoading(QuantizeMethodBase):  # type: ignore[misc]
         """Seal the loaded projection.
 
         Raises:
-            VerificationError: it must not serve.
+            VerificationError: it must not serve. Not inside a reload, which an exception would
+                leave with half of its layers on no device: ``updates`` looks for it at its end.
         """
         assert isinstance(layer, PatchLinear)
-        self._served.seal(self._name, layer)
+        try:
+            self._served.seal(self._name, layer)
+        except VerificationError as error:
+            if not self._served.is_updating:
+                raise
+            self._served.update_failed(error)
 
 
 def conv_types() -> tuple[type[nn.Module], ...]:

@@ -140,10 +140,11 @@ def test_no_convolution_is_left(stock, ours):
     assert found["class"] == expected["class"]
 
 
-def test_the_weight_is_held_once(stock, family, dtype, extended):
+def test_the_weight_is_served_from_one_place(stock, family, dtype, extended):
     weight = stock.visual.patch_embed.proj.weight
     before = copies(weight)
     with extended():
         model = load(str(checkpoints.path(family)), dtype=dtype)
     assert describe(model)["linear"]
-    assert copies(weight) == before + 1
+    # The other is the last good one, in host memory, to which a refused update is undone.
+    assert copies(weight) == before + 2

@@ -8,6 +8,7 @@ life of a process, so extension on and off need one each. Reads a list of runs f
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import os
 import sys
@@ -95,11 +96,34 @@ def reload(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
     return replies(llm, run, skip=12)
 
 
+def reload_damaged(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
+    """Reload a damaged checkpoint, and ask about images not cached whatever comes of it."""
+    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+
+    if "weights_path" not in inspect.signature(GPUModelRunner.reload_weights).parameters:
+        return {"error": None, "replies": None}
+    error = None
+    try:
+        llm.collective_rpc("reload_weights", kwargs={"weights_path": run["damaged"]})
+    except Exception as refused:
+        error = "\n".join(_causes(refused))
+    return {"error": error, "replies": replies(llm, run, skip=24)}
+
+
 def ask_others(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
     return replies(llm, run, skip=12)
 
 
-ACTIONS = {"reload": reload, "ask_others": ask_others}
+def ask_more(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
+    return replies(llm, run, skip=24)
+
+
+ACTIONS = {
+    "reload": reload,
+    "reload_damaged": reload_damaged,
+    "ask_others": ask_others,
+    "ask_more": ask_more,
+}
 
 
 def _causes(error: BaseException | None) -> list[str]:
