@@ -85,9 +85,7 @@ def test_a_reload_that_is_refused_loses_nothing(family, extended, stock):
 
 
 @pytest.mark.parametrize(("family", "dtype"), CASES)
-def test_no_convolution_is_left_and_the_weight_is_served_from_one_place(
-    family, dtype, extended, stock
-):
+def test_no_convolution_is_left_and_no_weight_is_served_twice(family, dtype, extended, stock):
     found, expected = extended[0][family, dtype]["modules"], stock[family, dtype]["modules"]
     assert found["convs"] == []
     assert found["linear"] == expected["convs"]
