@@ -14,7 +14,7 @@ def _overrides() -> list[type]:
     from engine_ext.sglang.architectures import ARCHITECTURES
     from engine_ext.sglang.overrides import overrides
 
-    # From 0.5.20 or so the registry imports the engine's own models after an external package;
+    # From 0.5.21 on the registry imports the engine's own models after an external package;
     # called as there (an argument by position), the result is cached for it.
     stock = ModelRegistry.models or import_model_classes("sglang.srt.models")
     return list(overrides(stock, ARCHITECTURES).values())
