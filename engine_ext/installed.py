@@ -29,6 +29,40 @@ def entry_point_found(group: str) -> bool:
     return any(point.name == ENTRY_POINT for point in entry_points(group=group))
 
 
+def entry_point_problems(
+    engine: str, group: str, variable: str, environ: Mapping[str, str], found: bool, allowed: bool
+) -> list[str]:
+    """Why ``engine`` will not call the entry point: not ``found``, or not ``allowed``."""
+    problems = []
+    if not found:
+        problems.append(
+            f"no entry point {ENTRY_POINT!r} in group {group}: engine_ext is not installed beside "
+            f"{engine}"
+        )
+    if not allowed:
+        problems.append(
+            f"{variable}={environ[variable]!r} does not name {ENTRY_POINT}: {engine} will not load "
+            "it"
+        )
+    return problems
+
+
+def registration(probe: str, environ: Mapping[str, str], load: bool) -> tuple[dict[str, Any], str]:
+    """What a probe found, as ``doctor`` reports it, and the error if it failed.
+
+    Args:
+        probe: module of the adapter that loads the engine's plugins.
+        load: whether to run it.
+    """
+    found = run_probe(probe, environ) if load else {}
+    report = {
+        "overrides": found.get("overridden"),
+        "not_covered": found.get("not_covered"),
+        "log": found.get("log", []),
+    }
+    return report, found.get("error", "")
+
+
 def run_probe(module: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """Run ``python -m module``, which prints JSON on its last line; ``{"error": ...}`` if it fails.
 

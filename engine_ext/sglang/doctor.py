@@ -6,7 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from engine_ext.installed import ENTRY_POINT, entry_point_found, installed_version, run_probe
+from engine_ext.installed import (
+    ENTRY_POINT,
+    entry_point_found,
+    entry_point_problems,
+    installed_version,
+    registration,
+)
 from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, TRIED
 from engine_ext.versions import parse_version
 
@@ -24,18 +30,16 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
     version = installed_version("sglang")
     if version is None:
         return None
-    registered = run_probe("engine_ext.sglang.probe", environ) if load else {}
+    registered, error = registration("engine_ext.sglang.probe", environ, load)
     found = problems(version, environ)
-    if "error" in registered:
-        found.append(f"SGLang cannot load its models: {registered['error']}")
+    if error:
+        found.append(f"SGLang cannot load its models: {error}")
     return {
         "version": version,
         "entry_point_found": entry_point_found(GROUP) if loads_plugins(version) else None,
         "entry_point_allowed": entry_point_allowed(environ),
         "external_package": external_package(environ),
-        "overrides": registered.get("overridden"),
-        "not_covered": registered.get("not_covered"),
-        "log": registered.get("log", []),
+        **registered,
         "problems": found,
     }
 
@@ -68,17 +72,14 @@ def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
             + _instead(environ)
         )
         return result
-    if not entry_point_found(GROUP):
-        result.append(
-            f"no entry point {ENTRY_POINT!r} in group {GROUP}: engine_ext is not installed beside "
-            "SGLang"
-        )
-    if not entry_point_allowed(environ):
-        result.append(
-            f"{ALLOWED_VARIABLE}={environ[ALLOWED_VARIABLE]!r} does not name {ENTRY_POINT}: SGLang "
-            "will not load it"
-        )
-    return result
+    return result + entry_point_problems(
+        "SGLang",
+        GROUP,
+        ALLOWED_VARIABLE,
+        environ,
+        found=entry_point_found(GROUP),
+        allowed=entry_point_allowed(environ),
+    )
 
 
 def _instead(environ: Mapping[str, str]) -> str:

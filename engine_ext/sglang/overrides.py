@@ -22,19 +22,14 @@ from engine_ext.sglang.updates import after_load_weights, guard_updates
 STOCK_MODELS = "sglang.srt.models."
 
 
-def register_overrides(registry: Any, architectures: Iterable[str]) -> list[str]:
+def register_overrides(registry: Any, architectures: Iterable[str]) -> None:
     """Override each architecture that the registry holds as the engine's own; idempotent.
 
     Args:
         registry: SGLang's ``ModelRegistry``. Nothing is imported that it has not imported: what it
             holds so far is overridden.
-
-    Returns:
-        The architectures that now resolve to an override.
     """
-    new = overrides(registry.models, architectures)
-    registry.models.update(new)
-    return sorted(name for name, found in registry.models.items() if is_override(found))
+    registry.models.update(overrides(registry.models, architectures))
 
 
 def overrides(models: Mapping[str, Any], architectures: Iterable[str]) -> dict[str, type]:

@@ -6,7 +6,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from engine_ext.installed import ENTRY_POINT, entry_point_found, installed_version, run_probe
+from engine_ext.installed import (
+    ENTRY_POINT,
+    entry_point_found,
+    entry_point_problems,
+    installed_version,
+    registration,
+)
 from engine_ext.vllm.versions import TRIED
 
 GROUP = "vllm.general_plugins"
@@ -22,17 +28,15 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
     version = installed_version("vllm")
     if version is None:
         return None
-    registered = run_probe("engine_ext.vllm.probe", environ) if load else {}
+    registered, error = registration("engine_ext.vllm.probe", environ, load)
     found = problems(version, environ)
-    if "error" in registered:
-        found.append(f"vLLM cannot load its plugins: {registered['error']}")
+    if error:
+        found.append(f"vLLM cannot load its plugins: {error}")
     return {
         "version": version,
         "entry_point_found": entry_point_found(GROUP),
         "entry_point_allowed": entry_point_allowed(environ),
-        "overrides": registered.get("overridden"),
-        "not_covered": registered.get("not_covered"),
-        "log": registered.get("log", []),
+        **registered,
         "problems": found,
     }
 
@@ -48,14 +52,11 @@ def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     result = []
     if found not in TRIED:
         result.append(f"vLLM {found} has not been tried (tried: {TRIED}): it stays stock")
-    if not entry_point_found(GROUP):
-        result.append(
-            f"no entry point {ENTRY_POINT!r} in group {GROUP}: engine_ext is not installed beside "
-            "vLLM"
-        )
-    if not entry_point_allowed(environ):
-        result.append(
-            f"{ALLOWED_VARIABLE}={environ[ALLOWED_VARIABLE]!r} does not name {ENTRY_POINT}: vLLM "
-            "will not load it"
-        )
-    return result
+    return result + entry_point_problems(
+        "vLLM",
+        GROUP,
+        ALLOWED_VARIABLE,
+        environ,
+        found=entry_point_found(GROUP),
+        allowed=entry_point_allowed(environ),
+    )

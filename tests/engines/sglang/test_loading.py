@@ -13,13 +13,11 @@ from evals.engines import SGLANG
 from evals.servers import ServerFailed, cpu_server
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
-from tests.engines.limits import NAME, ON, VERSION
+from tests.engines.limits import NAME, ON, VERSION, families
 from tests.engines.sglang.runtime import load
 
-OTHERS = [f for f in checkpoints.FAMILIES if not (VERSION == (0, 5, 9) and f == "qwen3_vl")]
 
-
-@pytest.mark.parametrize("family", OTHERS)
+@pytest.mark.parametrize("family", families())
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -36,7 +34,7 @@ def test_damaged_weights_stop_the_load_naming_the_module(
         load(model)
 
 
-@pytest.mark.parametrize("family", OTHERS)
+@pytest.mark.parametrize("family", families())
 def test_a_renamed_weight_stops_the_load(family, extended, tmp_path):
     """Qwen2-VL's own loader refuses the name; the others skip it, and stock would serve noise."""
     model = damaged(tmp_path, family, RENAMED)
@@ -45,7 +43,7 @@ def test_a_renamed_weight_stops_the_load(family, extended, tmp_path):
         load(model)
 
 
-@pytest.mark.parametrize("family", OTHERS)
+@pytest.mark.parametrize("family", families())
 def test_a_weight_of_another_shape_stops_the_load(family, extended, tmp_path):
     model = damaged(tmp_path, family, MISSHAPEN)
     with extended(), pytest.raises((AssertionError, RuntimeError, ValueError)) as stopped:
