@@ -42,10 +42,10 @@ class PatchLinear(nn.Module):
         self.in_channels = geometry.in_channels
         self.out_channels = geometry.out_channels
         self.kernel_size = geometry.kernel_size
-        self.stride = geometry.kernel_size
-        self.padding = (0, 0, 0)
-        self.dilation = (1, 1, 1)
-        self.groups = 1
+        self.stride: Any = geometry.kernel_size
+        self.padding: Any = (0, 0, 0)
+        self.dilation: Any = (1, 1, 1)
+        self.groups: int = 1
 
     @classmethod
     def from_conv(cls, conv: nn.Module) -> PatchLinear:
@@ -56,6 +56,9 @@ class PatchLinear(nn.Module):
         """
         replacement = cls(PatchGeometry.of(conv), conv.weight, conv.bias)  # type: ignore[arg-type]
         replacement.train(conv.training)
+        # As the convolution has them: what verifies the replacement computes the convolution.
+        for name in ("stride", "padding", "dilation", "groups"):
+            setattr(replacement, name, getattr(conv, name))
         return replacement
 
     def forward(self, patches: Tensor) -> Tensor:

@@ -18,11 +18,16 @@ from torch.func import functional_call
 
 from engine_ext.patch_embed.linear import PatchLinear
 
-PROBE_PATCHES = 16
+GRID = (2, 2, 2, 2)
+"""Patches of the probe: frames, and patches along time, height and width in each."""
+PROBE_PATCHES = math.prod(GRID)
 CHANNELS_AT_ONCE = 128
 TOLERANCE = 1e-5
 """Largest relative difference that is rounding. Float32 rounding is 5e-7 to 1e-6 at real sizes; one
 wrong kernel in 1536 is 3e-2, one wrong weight in a real projection about 1e-3."""
+SERVED_TOLERANCE = 2e-3
+"""The same for the forward pass as it serves, where its dtype does not ask for more: GPUs may run
+float32 products in TF32, whose rounding is 5e-4."""
 
 
 class VerificationError(RuntimeError):
@@ -43,20 +48,38 @@ def verify(projection: PatchLinear, name: str = "projection") -> Verification:
     The probe runs on the device that holds the weights (CPU or CUDA), in float32. Where that
     exceeds the tolerance it is repeated in float64: GPUs may run float32 products in TF32, by a
     setting that belongs to the engine, and float64 has no reduced mode. A real fault fails both.
+    Then it runs as it will serve, in the dtype of the weights, against their product in float32.
 
     Raises:
         VerificationError: weights that are not loaded, not finite or of the wrong shape, or a
             difference that is not rounding.
     """
     check_weights(projection, name)
+    try:
+        verification = _verify_function(projection, name)
+        _verify_as_served(projection, name)
+    except VerificationError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        raise VerificationError(f"{name}: the replacement cannot compute: {error}") from error
+    return verification
+
+
+def _verify_function(projection: PatchLinear, name: str) -> Verification:
     for dtype in (torch.float32, torch.float64):
-        difference = _relative_difference(projection, dtype)
+        difference = _relative_difference(projection, name, dtype)
         if difference <= TOLERANCE:
             return Verification(difference, str(dtype).removeprefix("torch."))
+    raise _not_the_convolution(projection, name, difference, TOLERANCE)
+
+
+def _not_the_convolution(
+    projection: PatchLinear, name: str, difference: float, tolerance: float
+) -> VerificationError:
     geometry = projection.geometry
-    raise VerificationError(
+    return VerificationError(
         f"{name}: the matrix product is not the convolution it replaces: relative difference "
-        f"{difference:.3g}, expected at most {TOLERANCE:g} "
+        f"{difference:.3g}, expected at most {tolerance:g} "
         f"(weight {geometry.weight_shape}, {PROBE_PATCHES} patches of {geometry.patch_shape})"
     )
 
@@ -100,29 +123,90 @@ def _check_parameter(name: str, value: Tensor | None, shape: tuple[int, ...]) ->
 
 
 @torch.no_grad()
-def _relative_difference(projection: PatchLinear, dtype: torch.dtype) -> float:
-    geometry, device = projection.geometry, projection.weight.device
-    if device.type not in ("cpu", "cuda"):
-        device = torch.device("cpu")  # other accelerators may lack float64 or a full float32
-    generator = torch.Generator().manual_seed(0)
-    # The dtype is named because engines load models under another default dtype.
-    probe = torch.randn(
-        PROBE_PATCHES, geometry.row_width, generator=generator, dtype=torch.float32, device="cpu"
-    ).to(device, dtype)
-    patches = probe.view(-1, *geometry.patch_shape)
+def _relative_difference(projection: PatchLinear, name: str, dtype: torch.dtype) -> float:
+    patches = _probe(projection).to(_probe_device(projection), dtype)
+    rows = patches.flatten(1)
     difference = total = 0.0
     # A few output channels at a time: their copies in another dtype are small beside the model.
     for weight, bias in _slices(projection):
         # Always contiguous here, so that the reference does not share a layout fault.
-        values = weight.to(device, dtype).contiguous()
+        values = weight.to(patches.device, dtype).contiguous()
         parameters = {"weight": _in_layout_of(weight, values)}
         if bias is not None:
-            bias = parameters["bias"] = bias.to(device, dtype)
-        reference = F.conv3d(patches, values, bias, stride=geometry.kernel_size).flatten(1)
-        replacement = functional_call(projection, parameters, (probe,))
+            bias = parameters["bias"] = bias.to(patches.device, dtype)
+        reference = _convolve(projection, name, patches, values, bias)
+        replacement = functional_call(projection, parameters, (rows,))
         difference += float((replacement - reference).square().sum())
         total += float(reference.square().sum())
     return math.sqrt(difference / total)
+
+
+@torch.no_grad()
+def _verify_as_served(projection: PatchLinear, name: str) -> None:
+    """The forward pass itself, over the weights in place, in their dtype and on their device."""
+    weight = projection.weight.detach()
+    patches = _probe(projection).to(weight.device, weight.dtype)
+    found = projection(patches).flatten(1).float()
+    difference = total = 0.0
+    for start, (values, offset) in zip(
+        range(0, len(weight), CHANNELS_AT_ONCE), _slices(projection), strict=True
+    ):
+        exact = patches.flatten(1).float() @ values.flatten(1).float().T
+        if offset is not None:
+            exact += offset.float()
+        difference += float((found[:, start : start + len(values)] - exact).square().sum())
+        total += float(exact.square().sum())
+    difference = math.sqrt(difference / total)
+    tolerance = max(SERVED_TOLERANCE, 2 * torch.finfo(weight.dtype).eps)
+    if not difference <= tolerance:  # a difference that is not a number is no rounding either
+        raise _not_the_convolution(projection, name, difference, tolerance)
+
+
+def _probe(projection: PatchLinear) -> Tensor:
+    """The same patches every time: (PROBE_PATCHES, C, T, P, P), float32 on the CPU."""
+    generator = torch.Generator().manual_seed(0)
+    # The dtype is named because engines load models under another default dtype.
+    shape = (PROBE_PATCHES, *projection.geometry.patch_shape)
+    return torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu")
+
+
+def _probe_device(projection: PatchLinear) -> torch.device:
+    """Where float32 is compared: other accelerators may lack float64 or a full float32."""
+    device = projection.weight.device
+    return device if device.type in ("cpu", "cuda") else torch.device("cpu")
+
+
+def _convolve(
+    projection: PatchLinear, name: str, patches: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    """What the convolution makes of the patches, laid side by side in frames: (patches, D).
+
+    With its own stride and padding, which only a projection of patches does not see.
+    """
+    frames, times, high, wide = GRID
+    channels, depth, height, width = projection.geometry.patch_shape
+    tiles = patches.view(frames, times, high, wide, channels, depth, height, width)
+    video = tiles.permute(0, 4, 1, 5, 2, 6, 3, 7).reshape(
+        frames, channels, times * depth, high * height, wide * width
+    )
+    found = F.conv3d(
+        video,
+        weight,
+        bias,
+        stride=projection.stride,
+        padding=projection.padding,
+        dilation=projection.dilation,
+        groups=projection.groups,
+    )
+    expected = (frames, weight.shape[0], times, high, wide)
+    if tuple(found.shape) != expected:
+        raise VerificationError(
+            f"{name}: the convolution it replaces is no projection of patches: it makes "
+            f"{tuple(found.shape)} of {GRID} patches, expected {expected} "
+            f"(stride {projection.stride}, padding {projection.padding}, "
+            f"dilation {projection.dilation})"
+        )
+    return found.permute(0, 2, 3, 4, 1).flatten(0, 3)
 
 
 def _slices(projection: PatchLinear) -> Iterator[tuple[Tensor, Tensor | None]]:

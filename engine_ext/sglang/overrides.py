@@ -14,7 +14,7 @@ import sglang
 from torch import nn
 
 from engine_ext.features import enabled_features
-from engine_ext.served import Identity, ServedModel, served_model
+from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.sealing import SealAfterLoading, conv_types
 from engine_ext.sglang.updates import after_load_weights, guard_updates
@@ -79,8 +79,10 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
             served.seal_the_rest(self)
         return stock.train(self, mode)
 
-    def load_weights(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = super(override, self).load_weights(*args, **kwargs)
+    def load_weights(self: Any, weights: Any, *args: Any, **kwargs: Any) -> Any:
+        if (served := served_model(self)) is not None:
+            weights = served.delivering(weights)
+        result = super(override, self).load_weights(weights, *args, **kwargs)
         after_load_weights(self)
         return result
 
@@ -102,7 +104,10 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
     identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
-    served = ServedModel(model, conv_types(), identity, logger)
+    from sglang.srt.distributed import parallel_state
+
+    peers = tensor_parallel_peers(parallel_state, architecture)
+    served = ServedModel(model, conv_types(), identity, logger, peers)
     for name in served.names:
         projection: Any = model.get_submodule(name)
         projection.quant_method = SealAfterLoading(served, name)

@@ -71,7 +71,7 @@ def update_from_disk(update: Callable[..., Any], updater: Any, *args: Any, **kwa
     def name_the_old_one() -> None:
         config.model_path = path
 
-    with served.updating(on_failure=name_the_old_one):
+    with served.updating(on_failure=name_the_old_one, is_whole=True):
         succeeded, message, *rest = update(updater, *args, **kwargs)
     if not succeeded:
         name_the_old_one()
@@ -98,18 +98,12 @@ def update_from_tensor(update: Callable[..., Any], updater: Any, *args: Any, **k
 
 
 def end_update(end: Callable[..., Any], manager: Any, request: Any) -> Any:
-    """Close the update and answer the client where weights are refused.
-
-    Not with tensor parallelism: a rank must not go on alone with other weights than the rest.
-    """
+    """Close the update and answer the client where weights are refused, which all ranks do."""
     from sglang.srt.managers.io_struct import EndWeightUpdateReqOutput
-    from sglang.srt.runtime_context import get_parallel
 
     try:
         return end(manager, request)
     except VerificationError as error:
-        if get_parallel().tp_size > 1:
-            raise
         logger.error(_refusal(error))
         manager._session = None
         return EndWeightUpdateReqOutput(success=False, message=_refusal(error))

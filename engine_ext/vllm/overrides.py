@@ -16,7 +16,7 @@ import vllm
 from torch import nn
 
 from engine_ext.features import enabled_features
-from engine_ext.served import Identity, ServedModel
+from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
 from engine_ext.vllm.log import logger
 
 _stock: dict[str, tuple[str, str]] = {}
@@ -79,11 +79,32 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
             super().__init__(vllm_config=vllm_config, prefix=prefix)
             replace_projections(self, architecture)
 
+        def load_weights(self, weights: Any, *args: Any, **kwargs: Any) -> Any:
+            served = served_model(self)
+            if served is None:
+                return super().load_weights(weights, *args, **kwargs)
+            loaded = super().load_weights(served.delivering(weights), *args, **kwargs)
+            after_load_weights(self, served)
+            return loaded
+
     Override.__name__ = stock.__name__
     Override.__qualname__ = name
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
     return Override
+
+
+def after_load_weights(model: nn.Module, served: ServedModel) -> None:
+    """Seal a running model that was handed weights directly: vLLM calls no hook then.
+
+    Raises:
+        VerificationError: weights that must not serve.
+    """
+    projections = [model.get_submodule(name) for name in served.names]
+    # Inside a reload layers wait on the meta device, and the hook is called for each.
+    in_reload = any(p.is_meta for projection in projections for p in projection.parameters())
+    if served.is_loaded and not served.is_updating and not in_reload:
+        served.seal_again(model)
 
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
@@ -92,11 +113,14 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     vLLM records the modules of a model right after its ``__init__`` (reload restores those), so
     the swap is made inside it, before any weight is read.
     """
+    from vllm.distributed import parallel_state
+
     from engine_ext.vllm.sealing import SealAfterLoading, conv_types
     from engine_ext.vllm.updates import guard_reloads
 
     identity = Identity("vllm", vllm.__version__, architecture, enabled_features())
-    served = ServedModel(model, conv_types(), identity, logger)
+    peers = tensor_parallel_peers(parallel_state, architecture)
+    served = ServedModel(model, conv_types(), identity, logger, peers)
     for name in served.names:
         model.get_submodule(name).quant_method = SealAfterLoading(served, name)
     guard_reloads()

@@ -1,14 +1,17 @@
 """``reload_weights`` of a running vLLM engine: a refused checkpoint loses nothing.
 
-The projection gets the weights back that served before, vLLM finishes the reload, the checkpoint
-that served is loaded again, and the caller is told.
+The projection gets the weights back that served before, the checkpoint that served is loaded again,
+and the caller is told.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from typing import Any
+
+from torch import nn
 
 from engine_ext.served import served_model
 from engine_ext.vllm.log import logger
@@ -16,47 +19,82 @@ from engine_ext.vllm.log import logger
 SOURCE = ("model", "model_weights", "revision")
 """What names the checkpoint in vLLM's ``ModelConfig``."""
 
+RUNNERS = ("vllm.v1.worker.gpu_model_runner", "vllm.v1.worker.gpu.model_runner")
+"""Either has a ``GPUModelRunner``; CPUs have subclasses."""
 
-@functools.cache
+_GUARDED = "_engine_ext_guarded"
+
+
 def guard_reloads() -> None:
-    """Wrap ``GPUModelRunner.reload_weights``, once in this process; CPUs have a subclass of it.
+    """Wrap ``reload_weights`` of the model runners of this process, each once.
 
     vLLM has no hook there (0.32). Versions whose reload does not name a checkpoint are left alone:
-    they do not call the hook that seals.
+    they only call ``load_weights``, which the override seals.
     """
-    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
+    for name in RUNNERS:
+        runner = getattr(sys.modules.get(name), "GPUModelRunner", None)
+        reload = getattr(runner, "reload_weights", None)
+        if reload is None or hasattr(reload, _GUARDED):
+            continue
+        if "weights_path" in inspect.signature(reload).parameters:
+            runner.reload_weights = _guarded(reload)  # type: ignore[union-attr]
 
-    reload = getattr(GPUModelRunner, "reload_weights", None)
-    if reload is None or "weights_path" not in inspect.signature(reload).parameters:
-        return
 
+def _guarded(reload: Any) -> Any:
     @functools.wraps(reload)
     def reload_weights(self: Any, *args: Any, **kwargs: Any) -> None:
         reload_or_restore(reload, self, *args, **kwargs)
 
-    GPUModelRunner.reload_weights = reload_weights
+    setattr(reload_weights, _GUARDED, True)
+    return reload_weights
 
 
 def reload_or_restore(reload: Any, runner: Any, *args: Any, **kwargs: Any) -> None:
-    """Reload, and where a projection is refused, load what served before.
+    """Reload, and where that fails or a projection is refused, load what served before.
 
     Raises:
         VerificationError: weights that must not serve; the engine goes on as before, but for
             weights of another source than a checkpoint: of those, others may be in place.
     """
-    served = served_model(runner.get_model())
+    model = runner.get_model()
+    served = served_model(model)
     if served is None:
         reload(runner, *args, **kwargs)
         return
     config = runner.model_config
     source = {name: getattr(config, name) for name in SOURCE if hasattr(config, name)}
-    with served.updating() as update:
-        reload(runner, *args, **kwargs)
+    given = inspect.signature(reload).bind(runner, *args, **kwargs).arguments
+    from_checkpoint = given.get("weights_iterator") is None
+    with served.updating(is_whole=from_checkpoint) as update:
+        try:
+            reload(runner, *args, **kwargs)
+            if update.error is None and not update.sealed.issuperset(served.names):
+                # No hook for layers without weights, nor for weights in the engine's own layout.
+                served.seal_again(model)
+        except Exception as error:
+            _abandon(model)
+            served.update_failed(error)
     if update.error is None:
         return
-    if kwargs.get("weights_path") is not None:
+    if from_checkpoint:
         logger.error("engine_ext: reload refused, back to %s: %s", source["model"], update.error)
         for name, value in source.items():
             setattr(config, name, value)
         reload(runner)
     raise update.error
+
+
+def _abandon(model: nn.Module) -> None:
+    """Give the layers that still wait for weights their own back.
+
+    An exception inside a reload leaves them on the meta device (0.16 to 0.32); later requests, and
+    the next reload, would fail on those.
+    """
+    from vllm.model_executor.model_loader.reload import layerwise
+
+    for layer in model.modules():
+        info = layerwise.get_layerwise_info(layer)
+        if info.can_load() or getattr(info, "runtime_bound", False):
+            if info.kernel_tensors is not None:
+                layerwise._place_kernel_tensors(layer, info)
+            info.reset()

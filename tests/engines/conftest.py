@@ -1,8 +1,12 @@
 """Tests against the engine installed here; `make` builds the environments and runs them."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from tests.engines.limits import NAME
+from evals.reliability.record import Record
+from tests.engines.limits import NAME, VERSION
 
 if not NAME:
     collect_ignore_glob = ["test_*.py"]
@@ -20,3 +24,34 @@ def say(request):
             reporter.write_line(f"  ... {line}")
 
     return write
+
+
+RECORD = pytest.StashKey[Record]()
+
+
+def pytest_configure(config):
+    config.stash[RECORD] = Record()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Note what a test shows (evals/reliability/record.py), whether or not it is kept."""
+    report = yield
+    mark = item.get_closest_marker("shows")
+    ended = report.when == "call" or report.failed
+    if mark is not None and ended and not report.skipped:
+        table, row = mark.args
+        arguments = getattr(getattr(item, "callspec", None), "params", {})
+        found = [text for name, text in item.user_properties if name == "found"]
+        item.config.stash[RECORD].add(
+            table, row.format(**arguments), passed=report.passed, found=found
+        )
+    return report
+
+
+def pytest_sessionfinish(session):
+    folder = os.environ.get("RELIABILITY_RECORDS")
+    if folder and NAME:
+        version = ".".join(map(str, VERSION))
+        file = session.config.stash[RECORD].write(NAME, version, Path(folder))
+        session.config.get_terminal_writer().line(f"\nrecorded in {file}")

@@ -1,0 +1,15 @@
+"""The replaced projections of one model in an engine process; engine-neutral."""
+
+from engine_ext.served.line import Identity
+from engine_ext.served.model import ServedModel, served_model
+from engine_ext.served.peers import Peers, tensor_parallel_peers
+from engine_ext.served.updating import Update
+
+__all__ = [
+    "Identity",
+    "Peers",
+    "ServedModel",
+    "Update",
+    "served_model",
+    "tensor_parallel_peers",
+]
