@@ -58,6 +58,11 @@ test-engines-old: ## SGLang 0.5.8 and 0.5.9, vLLM 0.11.0: the last with nn.Conv3
 	  echo "== $$old" && python=$$($(call environment,$$old)) && $$python $(PYTEST) -v tests/engines || exit 1; \
 	done
 
+.PHONY: soak
+soak: ## 30 minutes of mixed and malformed requests against one engine (ENGINE=vllm|sglang)
+	@locust=$$($(call environment,soak)) && python=$$($(call environment,$(ENGINE))) && \
+	  $$python -m evals.soak --engine $(ENGINE) --locust $$locust
+
 .PHONY: checkpoints
 checkpoints: ## train the four checkpoints again (about 4 minutes each on one core)
 	@python=$$($(call environment,core)) && $$python -m evals.checkpoints.train qwen2_vl qwen2_5_vl qwen3_vl glm4v

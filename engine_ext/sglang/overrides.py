@@ -103,9 +103,9 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
-    identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
     from sglang.srt.distributed import parallel_state
 
+    identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
     peers = tensor_parallel_peers(parallel_state, architecture)
     served = ServedModel(model, conv_types(), identity, logger, peers)
     for name in served.names:

@@ -80,7 +80,11 @@ def reload_or_restore(reload: Any, runner: Any, *args: Any, **kwargs: Any) -> No
         logger.error("engine_ext: reload refused, back to %s: %s", source["model"], update.error)
         for name, value in source.items():
             setattr(config, name, value)
-        reload(runner)
+        try:
+            reload(runner)
+        except Exception:
+            _abandon(model)
+            raise
     raise update.error
 
 

@@ -1,0 +1,135 @@
+"""What came of a soak: the answers by kind, and everything that is not as it must be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evals.soak.memory import Sample, growth
+from evals.soak.mixed import WELL_FORMED
+from evals.soak.odd import MALFORMED, ODD
+
+LOGPROB_TOLERANCE = 2e-2
+"""Half-precision servers differ by this much when only the order of additions differs."""
+SHARE_RIGHT = 0.8
+"""The checkpoints answer over 93 % of such questions; far fewer means that images are not seen."""
+SHARE_SENT = 0.95
+ENOUGH = 10 * len((*WELL_FORMED, *ODD))
+"""In as many requests each kind has had its turn."""
+GROWTH_LIMIT = 0.02
+"""Share of its memory by which a server may grow in an hour, after two standard errors."""
+SHORTEST_FIT = 10  # minutes: in fewer, allocators are still filling
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The answers to the requests of one kind: how many of each status (0: none came)."""
+
+    name: str
+    count: int
+    statuses: Mapping[int, int]
+    expected: int
+    median_ms: float
+    p95_ms: float
+
+    @property
+    def is_malformed(self) -> bool:
+        return self.name in MALFORMED
+
+
+def kinds(answers: Iterable[Mapping[str, Any]]) -> list[Kind]:
+    """The answers by kind, in the order of the mix and of the odd requests."""
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for answer in answers:
+        grouped.setdefault(answer["kind"], []).append(answer)
+    found = []
+    for name in (name for name in (*WELL_FORMED, *ODD) if name in grouped):
+        group = grouped[name]
+        median, p95 = np.percentile([answer["milliseconds"] for answer in group], [50, 95])
+        statuses = Counter(answer["status"] for answer in group)
+        expected = group[0]["expected"]
+        found.append(Kind(name, len(group), dict(statuses), expected, float(median), float(p95)))
+    return found
+
+
+def share_right(answers: Iterable[Mapping[str, Any]]) -> float:
+    """Of the answered questions that have a right answer; 0 where there are none."""
+    asked = [answer for answer in answers if answer["right"] and answer["status"] == 200]
+    right = sum((answer["answered"] or "").strip() == answer["right"] for answer in asked)
+    return right / len(asked) if asked else 0.0
+
+
+def answer_faults(
+    answers: Sequence[Mapping[str, Any]], found: Sequence[Kind], due: float
+) -> list[str]:
+    """What is wrong with the answers, of which so many were due.
+
+    A status other than stock's is a fault. One of stock's own that is not a 4xx for a malformed
+    request is not: `stock_oddities` names it.
+    """
+    faults = []
+    if len(answers) < SHARE_SENT * due:
+        faults.append(f"{len(answers)} requests were answered, {due:.0f} were due")
+    missing = {*WELL_FORMED, *ODD} - {kind.name for kind in found}
+    if missing and due >= ENOUGH:
+        faults.append(f"not asked: {', '.join(sorted(missing))}")
+    for kind in found:
+        other = {status: n for status, n in kind.statuses.items() if status != kind.expected}
+        if other:
+            faults.append(f"{kind.name}: {statuses_text(other)}, expected {kind.expected}")
+    empty = sum(answer["status"] == 200 and answer["answered"] is None for answer in answers)
+    if empty:
+        faults.append(f"{empty} answers of status 200 are no completions")
+    right = share_right(answers)
+    if right < SHARE_RIGHT:
+        faults.append(f"only {right:.0%} of the answers are right")
+    return faults
+
+
+def stock_oddities(found: Iterable[Kind]) -> list[str]:
+    """Malformed requests that stock itself does not refuse with a 4xx."""
+    return [
+        f"{kind.name}: stock answers {kind.expected}"
+        for kind in found
+        if kind.is_malformed and not 400 <= kind.expected < 500
+    ]
+
+
+def reply_faults(when: str, stock: Mapping[str, Any], replies: Mapping[str, Any]) -> list[str]:
+    """Where reference replies are not those of stock: tokens equal, log-probabilities near."""
+    faults = []
+    for name, reply in replies.items():
+        if reply.tokens != stock[name].tokens:
+            faults.append(f"{when}, {name}: {reply.text!r}, stock says {stock[name].text!r}")
+        elif (difference := logprob_difference(stock[name], reply)) > LOGPROB_TOLERANCE:
+            faults.append(f"{when}, {name}: log-probabilities differ by {difference:.3f}")
+    return faults
+
+
+def logprob_difference(one: Any, other: Any) -> float:
+    """The largest difference of the log-probabilities of two replies of the same tokens."""
+    return max(abs(a - b) for a, b in zip(one.logprobs, other.logprobs, strict=True))
+
+
+def memory_faults(samples: Sequence[Sample], minutes: float) -> list[str]:
+    """A process that ended, and memory that grows by a run that is long enough to tell."""
+    faults = []
+    if samples and (ended := set(samples[0].processes) - set(samples[-1].processes)):
+        faults.append(f"ended: {', '.join(sorted(ended))}")
+    if minutes < SHORTEST_FIT:
+        return faults
+    grown = growth(samples)
+    if grown is None:
+        return [*faults, "too few samples of the memory"]
+    if grown.mib_per_hour - 2 * grown.standard_error > GROWTH_LIMIT * grown.start_mib:
+        faults.append(f"memory grows by {grown.mib_per_hour:.0f} MiB/h")
+    return faults
+
+
+def statuses_text(statuses: Mapping[int, int]) -> str:
+    """``200: 12, 500: 1``; 0 reads "none"."""
+    return ", ".join(f"{status or 'none'}: {n}" for status, n in sorted(statuses.items()))
