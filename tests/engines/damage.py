@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from evals import checkpoints
 
 NAN, MISSING, RENAMED, MISSHAPEN, ZERO = "nan", "missing", "renamed", "misshapen", "zero"
-TRUNCATED = "truncated"
+TRUNCATED, BIASLESS = "truncated", "biasless"
 
 
 def changed(folder, family):
@@ -33,6 +33,8 @@ def damaged(folder, family, damage):
             weights[name][5, 0, 1] = float("nan")
         elif damage == ZERO:
             weights[name].zero_()
+        elif damage == BIASLESS:
+            del weights[name.replace("weight", "bias")]
         elif damage == MISSHAPEN:
             weights[name] = weights[name][:, :, :1].contiguous()
         elif damage in (MISSING, RENAMED):

@@ -75,6 +75,7 @@ def difference(found, expected):
     return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
+@pytest.mark.shows("weight paths", "initial load from safetensors")
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_features_equal_those_of_stock(kind, stock, ours, inputs, dtype):
     found, expected = (features(model, kind, *inputs[kind]) for model in (ours, stock))

@@ -69,6 +69,7 @@ def test_a_server_over_a_checkpoint_without_the_weight_ends_and_says_why(tmp_pat
     assert "never loaded" in log
 
 
+@pytest.mark.shows("weight paths", "initial load, dummy weights")
 def test_dummy_weights_load_and_verify(extended, status_lines):
     with extended():
         model = load(str(checkpoints.path("qwen2_5_vl")), load_format="dummy")
@@ -77,6 +78,7 @@ def test_dummy_weights_load_and_verify(extended, status_lines):
     assert line["modules"][0]["difference"] < 1e-5
 
 
+@pytest.mark.shows("weight paths", "initial load from pytorch_model.bin")
 def test_weights_in_a_pickled_checkpoint_load_and_verify(extended, status_lines, tmp_path):
     from safetensors.torch import load_file
 
@@ -90,7 +92,8 @@ def test_weights_in_a_pickled_checkpoint_load_and_verify(extended, status_lines,
     assert line["modules"][0]["difference"] < 1e-5
 
 
-@pytest.mark.parametrize("saved_by", ["stock", "extended"])
+@pytest.mark.shows("weight paths", "initial load from shards (sharded_state) saved by {saved_by}")
+@pytest.mark.parametrize("saved_by", ["stock", "the extension"])
 def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path):
     """SGLang calls the hook that seals before it reads shards."""
     from sglang.srt.model_loader.loader import ShardedStateLoader
@@ -98,7 +101,7 @@ def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path):
     checkpoint = checkpoints.path("qwen2_5_vl")
     shards = tmp_path / "shards"
     shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
-    with extended() if saved_by == "extended" else nullcontext():
+    with extended() if saved_by == "the extension" else nullcontext():
         saved = load(str(checkpoint))
     ShardedStateLoader.save_model(saved, str(shards))
     with extended():
@@ -134,6 +137,7 @@ def test_the_status_line_names_engine_device_and_dtype(extended, status_lines):
     assert line["dtype"] == "bfloat16"
 
 
+@pytest.mark.shows("layouts", "{only} only")
 @pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")
 @pytest.mark.parametrize("only", ["language", "encoder"])
 def test_a_launch_for_one_half_of_the_model_loads(only, extended, status_lines):

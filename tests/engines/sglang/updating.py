@@ -1,7 +1,8 @@
 """Start one engine, ask it and update its weights by turns, and print what came of it, as JSON.
 
-Started by the tests as a process of its own, because the engine loads its plugins into it. Reads
-``{"model", "steps": [[verb, ...], ...]}`` from standard input.
+Started by the tests as a process of its own (tests/engines/sglang/offline.py), because the engine
+loads its plugins into it. Reads ``{"family", "model", "settings", "steps": [[verb, ...], ...]}``
+from standard input.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from evals import checkpoints
 from evals.engines import SGLANG
+from tests.engines.sglang.trainer import Trainer
 
 
 def main() -> None:
@@ -22,7 +24,8 @@ def main() -> None:
     os.environ.update(SGLANG.cpu_environ)
     import sglang
 
-    engine = sglang.Engine(model_path=run["model"], log_level="error", **SGLANG.cpu_settings)
+    settings = {**SGLANG.cpu_settings, **run["settings"]}
+    engine = sglang.Engine(model_path=run["model"], log_level="error", **settings)
     results = []
     try:
         for verb, *details in run["steps"]:
@@ -42,7 +45,7 @@ def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
     questions = held_out(limit=3 * (skip + 2), side=checkpoints.side(family))
     stills = [question for question in questions if not question.is_video][skip : skip + 2]
     processor = AutoProcessor.from_pretrained(checkpoints.path(family))
-    found = {"tokens": [], "logprobs": []}
+    found: dict[str, Any] = {"tokens": [], "logprobs": [], "cached": 0}
     for question in stills:
         content = [{"type": "image"}, {"type": "text", "text": question.text}]
         prompt = processor.apply_chat_template(
@@ -56,7 +59,7 @@ def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
         )
         found["tokens"] += output["output_ids"]
         found["logprobs"] += [step[0] for step in output["meta_info"]["output_token_logprobs"]]
-    _wait_until_idle(engine)
+        found["cached"] += output["meta_info"]["cached_tokens"]
     return found
 
 
@@ -70,31 +73,75 @@ def _wait_until_idle(engine: Any) -> None:
 
 def tensor(engine: Any, family: str, load_format: str | None, checkpoint: str) -> list[Any]:
     """Update the projection alone from the tensors of a checkpoint: [succeeded, message]."""
+    named = _projection(checkpoint)
+    if load_format == "direct":  # by the engine's own names
+        named = [("visual." + name.partition("visual.")[2], value) for name, value in named]
+    payload = _serialised_bucket(named) if load_format == "flattened_bucket" else named
+    return _in_a_session(
+        engine, lambda: engine.update_weights_from_tensor(payload, load_format=load_format)
+    )
+
+
+def distributed(engine: Any, family: str, load_format: str | None, checkpoint: str) -> list[Any]:
+    """Update the projection alone by a broadcast from a trainer's group: [succeeded, message]."""
+    named = _projection(checkpoint)
+    ranks = getattr(engine, "server_args", None)
+    with Trainer(engine, ranks=ranks.tp_size if ranks else 1) as trainer:
+        return _in_a_session(engine, lambda: trainer.update(named, load_format))
+
+
+def disk(engine: Any, family: str, checkpoint: str) -> list[Any]:
+    _wait_until_idle(engine)
+    return list(engine.update_weights_from_disk(checkpoint))[:2]
+
+
+def ipc(engine: Any, family: str) -> list[Any]:
+    """Update by the checkpoint engine, from a socket where nobody sends."""
+    _wait_until_idle(engine)
+    return list(engine.update_weights_from_ipc({"none": "ipc:///nobody"}))[:2]
+
+
+def fault(engine: Any, family: str, name: str) -> list[Any]:
+    """Let a deliberate fault act from now on; no name, none (tests/engines/injection.py)."""
+    from tests.engines import injection
+
+    injection.activate(name)
+    return [True, ""]
+
+
+def memory(engine: Any, family: str) -> list[Any]:
+    """Release the memory of weights and cache, and take it again."""
+    _wait_until_idle(engine)
+    engine.release_memory_occupation()
+    engine.resume_memory_occupation()
+    return [True, ""]
+
+
+def _projection(checkpoint: str) -> list[Any]:
     from safetensors.torch import load_file
 
     weights = load_file(Path(checkpoint) / "model.safetensors")
-    named = [(name, value) for name, value in weights.items() if ".patch_embed.proj." in name]
-    if load_format == "direct":  # by the engine's own names
-        named = [("visual." + name.partition("visual.")[2], value) for name, value in named]
-    has_sessions = hasattr(engine, "begin_weight_update")
-    if has_sessions:
-        engine.begin_weight_update()
-    payload = _bucket(named) if load_format == "flattened_bucket" else named
-    result = engine.update_weights_from_tensor(payload, load_format=load_format)
-    if has_sessions:
-        result = engine.end_weight_update()
-    return list(result)
+    return [(name, value) for name, value in weights.items() if ".patch_embed.proj." in name]
 
 
-def _bucket(named: list[Any]) -> list[Any]:
+def _in_a_session(engine: Any, update: Any) -> list[Any]:
+    """Newer SGLang frames an update by calls of its own, and may refuse it in the last one."""
+    _wait_until_idle(engine)
+    if not hasattr(engine, "begin_weight_update"):
+        return list(update())
+    engine.begin_weight_update()
+    succeeded, message = update()
+    ended, last = engine.end_weight_update()
+    return [succeeded and ended, last if succeeded else message]
+
+
+def _serialised_bucket(named: list[Any]) -> list[Any]:
     """One serialised flat tensor for each tensor-parallel rank."""
     from sglang.srt.utils import MultiprocessingSerializer
 
-    try:
-        from sglang.srt.weight_sync.tensor_bucket import FlattenedTensorBucket
-    except ImportError:
-        from sglang.srt.model_executor.model_runner import FlattenedTensorBucket
-    bucket = FlattenedTensorBucket(named_tensors=named)
+    from tests.engines.sglang.trainer import bucket_type
+
+    bucket = bucket_type()(named_tensors=named)
     flat = {
         "flattened_tensor": bucket.get_flattened_tensor(),
         "metadata": bucket.get_metadata(),
@@ -102,11 +149,15 @@ def _bucket(named: list[Any]) -> list[Any]:
     return [MultiprocessingSerializer.serialize(flat, output_str=True)]
 
 
-def disk(engine: Any, family: str, checkpoint: str) -> list[Any]:
-    return list(engine.update_weights_from_disk(checkpoint))[:2]
-
-
-STEPS = {"ask": ask, "tensor": tensor, "disk": disk}
+STEPS = {
+    "ask": ask,
+    "disk": disk,
+    "distributed": distributed,
+    "fault": fault,
+    "ipc": ipc,
+    "memory": memory,
+    "tensor": tensor,
+}
 
 if __name__ == "__main__":
     main()

@@ -10,9 +10,9 @@ import pytest
 
 from evals import checkpoints
 from tests.engines.damage import NAN, damaged
+from tests.engines.vllm.answers import TOLERANCE, assert_same
 from tests.engines.vllm.offline import FORCE_CONV
 
-TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
 CASES = list(itertools.product(checkpoints.FAMILIES, TOLERANCE))
 
 
@@ -34,14 +34,16 @@ def extended(offline, tmp_path_factory):
     folder = tmp_path_factory.mktemp("damaged")
     bad = {family: damaged(folder, family, NAN) for family in checkpoints.FAMILIES}
     results, status_lines, log = offline(
-        runs("reload", "reload_damaged", damaged=bad), ENGINE_EXT="linear"
+        runs("reload", "reload_damaged", "encode_as_captured", damaged=bad), ENGINE_EXT="linear"
     )
     return dict(zip(CASES, results, strict=True)), status_lines, log
 
 
 @pytest.fixture(scope="module")
 def stock(offline):
-    results, status_lines, _ = offline(runs("ask_others", "ask_more"), ENGINE_EXT="off")
+    results, status_lines, _ = offline(
+        runs("ask_others", "ask_more", "encode_as_captured"), ENGINE_EXT="off"
+    )
     assert status_lines == []
     return dict(zip(CASES, results, strict=True))
 
@@ -52,13 +54,7 @@ def stock_with_conv3d(offline):
     return dict(zip(CASES, results, strict=True))
 
 
-def assert_same(found, expected, tolerance):
-    assert found.keys() == expected.keys()
-    for name, reply in expected.items():
-        assert found[name]["tokens"] == reply["tokens"], name
-        assert found[name]["logprobs"] == pytest.approx(reply["logprobs"], abs=tolerance), name
-
-
+@pytest.mark.shows("weight paths", "initial load from safetensors")
 @pytest.mark.parametrize(("family", "dtype"), CASES)
 @pytest.mark.parametrize("arm", ["stock", "stock_with_conv3d"])
 def test_answers_equal_those_of(arm, family, dtype, extended, request):
@@ -68,12 +64,14 @@ def test_answers_equal_those_of(arm, family, dtype, extended, request):
     assert_same(found["replies"], expected["replies"], TOLERANCE[dtype])
 
 
+@pytest.mark.shows("weight paths", "reload_weights of the checkpoint that serves")
 @pytest.mark.parametrize("family", checkpoints.FAMILIES)
 def test_answers_after_a_reload_equal_those_of_a_fresh_server(family, extended, stock):
     found, expected = extended[0][family, "bfloat16"], stock[family, "bfloat16"]
     assert_same(found["reload"], expected["ask_others"], TOLERANCE["bfloat16"])
 
 
+@pytest.mark.shows("refused updates", "from disk: values that are not finite")
 @pytest.mark.parametrize("family", checkpoints.FAMILIES)
 def test_a_reload_that_is_refused_loses_nothing(family, extended, stock):
     found = extended[0][family, "bfloat16"]["reload_damaged"]
@@ -82,6 +80,20 @@ def test_a_reload_that_is_refused_loses_nothing(family, extended, stock):
     assert "visual.patch_embed.proj.weight: " in found["error"]
     assert "values are not finite" in found["error"]
     assert_same(found["replies"], stock[family, "bfloat16"]["ask_more"], TOLERANCE["bfloat16"])
+
+
+@pytest.mark.shows("features", "encoder CUDA graphs (their inputs and outputs, without CUDA)")
+@pytest.mark.parametrize("family", checkpoints.FAMILIES)
+def test_the_encoder_does_what_a_cuda_graph_records_as_stock_does(family, extended, stock):
+    found, expected = (
+        arm[family, "bfloat16"]["encode_as_captured"] for arm in (extended[0], stock)
+    )
+    if expected is None:
+        pytest.skip("this vLLM captures no encoder")
+    for what in ("patch embedding", "modalities", "inputs", "shape"):
+        assert found[what] == expected[what]
+    # Noise in bf16, of a magnitude of one: a different order of sums is all that may differ.
+    assert found["output"] == pytest.approx(expected["output"], abs=0.1)
 
 
 @pytest.mark.parametrize(("family", "dtype"), CASES)

@@ -53,12 +53,14 @@ def unusual(offline):
     return dict(zip(runs, results, strict=True)), status_lines, log
 
 
+@pytest.mark.shows("weight paths", "initial load, dummy weights")
 def test_dummy_weights_load_and_verify(unusual):
     results, lines, _ = unusual
     assert results["dummy"]["modules"]["linear"] == ["visual.patch_embed.proj"]
     assert lines[0]["modules"][0]["difference"] < 1e-5
 
 
+@pytest.mark.shows("layouts", "language only")
 def test_an_engine_without_images_has_nothing_to_replace_and_says_so(unusual):
     results, lines, log = unusual
     assert results["language only"]["modules"]["linear"] == []
@@ -66,6 +68,7 @@ def test_an_engine_without_images_has_nothing_to_replace_and_says_so(unusual):
     assert "nothing to replace here" in log
 
 
+@pytest.mark.shows("features", "transformers backend")
 def test_the_transformers_backend_is_served_too(unusual):
     results, lines, _ = unusual
     modules = results["transformers backend"]["modules"]

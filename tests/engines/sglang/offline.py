@@ -1,0 +1,87 @@
+"""One SGLang engine in a process of its own, taken through steps, and what came of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[3]
+LOGPROB_TOLERANCE = 2e-2  # bf16
+SECONDS = 600
+
+
+def run(
+    family: str,
+    model: str,
+    steps: list[Any],
+    settings: Mapping[str, Any] | None = None,
+    **environ: str,
+) -> list[Any]:
+    """What each step of one engine gave (tests/engines/sglang/updating.py)."""
+    status, output, errors = _engine(family, model, steps, settings, environ)
+    assert status == 0, errors[-3000:]
+    results: list[Any] = json.loads(output.splitlines()[-1])
+    assert len(results) == len(steps), errors[-3000:]
+    return results
+
+
+def failure(
+    pattern: str,
+    family: str,
+    model: str,
+    settings: Mapping[str, Any],
+    **environ: str,
+) -> str:
+    """What an engine said that cannot serve an image under such settings: what the pattern finds.
+
+    Fails where the engine serves, or ends for another reason.
+    """
+    status, output, errors = _engine(family, model, [["ask", 0]], settings, environ)
+    assert status != 0, f"it serves: {output}"
+    found = re.search(pattern, output + errors)
+    assert found, errors[-3000:]
+    return found[0]
+
+
+def assert_same_answers(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """Greedy tokens are equal and their log-probabilities close."""
+    assert found["tokens"] == expected["tokens"]
+    assert found["logprobs"] == pytest.approx(expected["logprobs"], abs=LOGPROB_TOLERANCE)
+
+
+def _engine(
+    family: str,
+    model: str,
+    steps: list[Any],
+    settings: Mapping[str, Any] | None,
+    environ: Mapping[str, str],
+) -> tuple[int, str, str]:
+    """Exit status, output and errors; nothing that the engine has started is left behind."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "tests.engines.sglang.updating"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
+        env={**os.environ, **environ},
+        start_new_session=True,
+    )
+    asked = {"family": family, "model": model, "settings": settings or {}, "steps": steps}
+    try:
+        output, errors = process.communicate(json.dumps(asked), timeout=SECONDS)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return process.returncode, output, errors

@@ -1,0 +1,35 @@
+"""Answers of two engines compared, and what an engine says when it refuses."""
+
+import os
+import re
+
+import pytest
+
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
+
+slow = pytest.mark.skipif(
+    not os.environ.get("RELIABILITY_RECORDS"), reason="slow: make reliability"
+)
+
+
+def assert_same(found, expected, tolerance=TOLERANCE["bfloat16"]):
+    """Greedy tokens are equal, their log-probabilities within ``tolerance``."""
+    assert found.keys() == expected.keys()
+    for name, reply in expected.items():
+        assert found[name]["tokens"] == reply["tokens"], name
+        assert found[name]["logprobs"] == pytest.approx(reply["logprobs"], abs=tolerance), name
+
+
+def differ(found, expected, tolerance=TOLERANCE["bfloat16"]):
+    """Whether the answers tell the two apart: some log-probability is further off than that."""
+    return any(
+        found[name]["tokens"] != reply["tokens"]
+        or found[name]["logprobs"] != pytest.approx(reply["logprobs"], abs=2 * tolerance)
+        for name, reply in expected.items()
+    )
+
+
+def said(error):
+    """The first line of an error, short and without the folders of this machine."""
+    line = re.sub(r"/\S+/", "", error.splitlines()[0])
+    return line if len(line) < 120 else line[:117] + "..."

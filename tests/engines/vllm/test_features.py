@@ -1,0 +1,77 @@
+"""Features of vLLM that touch the projection or the answers about images: as stock has them."""
+
+import pytest
+
+from evals import checkpoints
+from tests.engines.limits import VERSION
+from tests.engines.vllm.answers import assert_same, differ, said, slow
+from tests.engines.vllm.arms import ADAPTED
+
+PROJECTION = "visual.patch_embed.proj"
+
+adapts_towers = pytest.mark.skipif(
+    VERSION < (0, 12), reason="this vLLM puts no adapter on the tower"
+)
+
+
+@pytest.mark.shows("features", "caches of prefixes and of preprocessed images")
+def test_an_image_asked_twice_is_answered_from_the_caches_as_stock_does(arms):
+    found, expected = arms.extension["caches"], arms.stock["caches"]
+    assert_same(found["replies"], expected["replies"])
+    assert_same(found["again"], expected["again"])
+    assert_same(found["again"], found["replies"])
+    assert found["cache_hits"] == expected["cache_hits"]
+    for cache in ("vllm:prefix_cache_hits", "vllm:mm_cache_hits"):
+        if cache in expected["cache_hits"]:
+            assert expected["cache_hits"][cache] > 0
+
+
+@adapts_towers
+@pytest.mark.shows("features", "LoRA on the tower and the language model")
+def test_an_adapter_changes_the_answers_as_it_does_on_stock(arms):
+    found, expected = arms.extension["adapter"], arms.stock["adapter"]
+    assert differ(expected["ask_with_adapter"], expected["replies"]), "the adapter must be seen"
+    assert_same(found["replies"], expected["replies"])
+    assert_same(found["ask_with_adapter"], expected["ask_with_adapter"])
+
+
+@adapts_towers
+@pytest.mark.shows("features", "LoRA on the tower and the language model")
+def test_an_adapter_leaves_the_projection_alone(arms):
+    found, expected = arms.extension["adapter"], arms.stock["adapter"]
+    assert found["modules"]["linear"] == [PROJECTION]
+    assert found["adapted"] == expected["adapted"]
+    assert PROJECTION not in found["adapted"]
+    tower = {name.removeprefix("model.") for name in ADAPTED if "visual" in name}
+    assert tower <= set(found["adapted"])
+
+
+@pytest.mark.shows("features", "quantized language model (compressed-tensors, int8 W8A8)")
+def test_a_quantized_language_model_answers_as_on_stock(arms):
+    found, expected = arms.extension["quantized"], arms.stock["quantized"]
+    assert found["modules"]["linear"] == expected["modules"]["convs"] == [PROJECTION]
+    assert_same(found["replies"], expected["replies"])
+
+
+@pytest.mark.shows("features", "quantized on loading (fp8)")
+def test_stock_quantizes_nothing_to_fp8_on_this_cpu(arms, record_property):
+    found, expected = (arm["fp8"]["error"] for arm in (arms.extension, arms.stock))
+    assert "fp8" in expected
+    assert said(found) == said(expected)
+    record_property("found", f"stock cannot here: {said(expected)}")
+
+
+@slow
+@pytest.mark.shows("features", "torch.compile, {what}")
+@pytest.mark.parametrize("what", ["the language model", "the encoder too"])
+def test_a_compiled_model_answers_as_stock_compiled_the_same_way(what, offline):
+    engine = {"enforce_eager": False}
+    if what == "the encoder too":
+        engine["compilation_config"] = {"compile_mm_encoder": True}
+    run = {"model": str(checkpoints.path("qwen2_5_vl")), "family": "qwen2_5_vl", "engine": engine}
+    (found,), (expected,) = (
+        offline([run], ENGINE_EXT=switch, TORCHDYNAMO_DISABLE="0")[0]
+        for switch in ("linear", "off")
+    )
+    assert found["modules"]["linear"] == [PROJECTION]
+    assert_same(found["replies"], expected["replies"])

@@ -1,0 +1,93 @@
+"""Checkpoints made on the fly: another file format, a quantized language model, an adapter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from evals import checkpoints
+
+
+def pickled(folder: Path, family: str) -> str:
+    """A copy of ``family`` whose weights are in ``pytorch_model.bin``."""
+    path = _copy(folder, family, "pickled")
+    torch.save(load_file(path / "model.safetensors"), path / "pytorch_model.bin")
+    (path / "model.safetensors").unlink()
+    return str(path)
+
+
+def without_weights(folder: Path, family: str, name: str) -> str:
+    """A copy of ``family`` that holds no weights yet."""
+    path = _copy(folder, family, name)
+    (path / "model.safetensors").unlink()
+    return str(path)
+
+
+def quantized(folder: Path, family: str) -> str:
+    """A copy of ``family`` whose language model is int8 (W8A8, a scale for each output channel)."""
+    path = _copy(folder, family, "w8a8")
+    weights = load_file(path / "model.safetensors")
+    for name in [n for n in weights if ".layers." in n and n.endswith("proj.weight")]:
+        weight = weights[name].float()
+        scale = weight.abs().amax(dim=1, keepdim=True) / 127
+        weights[name] = (weight / scale).round().to(torch.int8)
+        weights[name + "_scale"] = scale
+    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((path / "config.json").read_text())
+    of_both = {"num_bits": 8, "type": "int", "symmetric": True}
+    config["quantization_config"] = {
+        "quant_method": "compressed-tensors",
+        "format": "int-quantized",
+        "quantization_status": "compressed",
+        "config_groups": {
+            "group_0": {
+                "targets": ["Linear"],
+                "weights": {**of_both, "strategy": "channel", "dynamic": False},
+                "input_activations": {**of_both, "strategy": "token", "dynamic": True},
+            }
+        },
+        "ignore": ["re:.*lm_head", "re:.*visual.*"],
+    }
+    (path / "config.json").write_text(json.dumps(config))
+    return str(path)
+
+
+def adapter(folder: Path, family: str, modules: dict[str, str]) -> str:
+    """A random adapter for layers of ``family``.
+
+    Args:
+        modules: name of each adapted layer as PEFT writes it, and of its weight in the checkpoint.
+    """
+    path = folder / f"{family}-adapter"
+    path.mkdir()
+    weights = load_file(checkpoints.path(family) / "model.safetensors")
+    draw = torch.Generator().manual_seed(0)
+    rank, factors = 4, {}
+    for module, name in modules.items():
+        rows, columns = weights[name].shape
+        prefix = f"base_model.model.{module}"
+        down, up = (
+            torch.randn(rank, columns, generator=draw),
+            torch.randn(rows, rank, generator=draw),
+        )
+        factors[f"{prefix}.lora_A.weight"] = down
+        factors[f"{prefix}.lora_B.weight"] = up
+    save_file(factors, path / "adapter_model.safetensors")
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": rank,
+        "lora_alpha": rank,
+        "target_modules": sorted({module.rpartition(".")[2] for module in modules}),
+        "bias": "none",
+    }
+    (path / "adapter_config.json").write_text(json.dumps(config))
+    return str(path)
+
+
+def _copy(folder: Path, family: str, kind: str) -> Path:
+    return Path(shutil.copytree(checkpoints.path(family), folder / f"{family}-{kind}"))
