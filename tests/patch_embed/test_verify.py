@@ -115,3 +115,43 @@ def test_stops_weights_no_checkpoint_can_have_given(damage, message):
     damage(layer)
     with pytest.raises(VerificationError, match=message):
         verify(layer, "proj")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"stride": (2, 7, 7)}, "is no projection of patches"),
+        ({"padding": (0, 1, 1)}, "is not the convolution it replaces"),
+        ({"dilation": (1, 2, 2)}, "cannot compute|is no projection of patches"),
+        ({"groups": 3}, "cannot compute"),
+    ],
+)
+def test_a_convolution_that_is_none_of_patches_is_seen(settings, message):
+    """Though on a single patch it may give the same."""
+    wrong = projection()
+    vars(wrong).update(settings)
+    with pytest.raises(VerificationError, match=message):
+        verify(wrong)
+
+
+def test_the_forward_pass_is_probed_in_the_dtype_that_serves(monkeypatch):
+    """A fault that only shows there: a matrix kept from before, in the dtype of the model."""
+    wrong = projection(torch.bfloat16)
+    kept = torch.randn_like(wrong.weight).flatten(1)
+    right = linear.F.linear
+
+    def stale(rows, weight, bias=None):
+        return right(rows, kept if rows.dtype == torch.bfloat16 else weight, bias)
+
+    monkeypatch.setattr(linear.F, "linear", stale)
+    with pytest.raises(VerificationError, match="is not the convolution it replaces"):
+        verify(wrong)
+
+
+def test_a_replacement_that_cannot_compute_is_refused_by_name(monkeypatch):
+    def fails(rows, weight, bias=None):
+        raise RuntimeError("no kernel for this")
+
+    monkeypatch.setattr(linear.F, "linear", fails)
+    with pytest.raises(VerificationError, match="visual: the replacement cannot compute: no"):
+        verify(projection(), "visual")

@@ -234,3 +234,93 @@ def test_a_status_file_that_cannot_be_written_is_logged_and_serving_goes_on(
     load(tower)
     served.seal("tower0", tower["tower0"])
     assert "cannot write ENGINE_EXT_STATUS" in caplog.text
+
+
+def test_a_replacement_with_a_copy_of_the_parameters_is_refused(monkeypatch):
+    """The engine's loader would fill the convolution's, or lack what the engine attached."""
+    make = PatchLinear.from_conv
+
+    def copying(conv):
+        replacement = make(conv)
+        replacement.weight = nn.Parameter(conv.weight.detach().clone())
+        return replacement
+
+    monkeypatch.setattr(PatchLinear, "from_conv", staticmethod(copying))
+    with pytest.raises(VerificationError, match=r"tower0\.weight: the replacement holds another"):
+        serve(model())
+
+
+def test_another_dtype_than_the_engine_built_is_refused():
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    tower.half()
+    with pytest.raises(VerificationError, match=r"found torch\.float16, expected torch\.float32"):
+        served.seal("tower0", tower["tower0"])
+
+
+def test_weights_that_are_not_those_delivered_are_refused_and_what_served_is_put_back():
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    good = tower["tower0"].weight.clone()
+    list(served.delivering([("tower0.weight", torch.randn_like(good))]))
+    load(tower)
+    with pytest.raises(VerificationError, match=r"not those that .* put back"):
+        served.seal("tower0", tower["tower0"])
+    assert torch.equal(tower["tower0"].weight, good)
+    served.seal("tower0", tower["tower0"])
+
+
+class Peer:
+    """The other ranks, as a test wants them."""
+
+    def __init__(self):
+        self.said, self.refusal = [], None
+
+    def agree(self, statement, seconds):
+        self.said.append(statement)
+        if self.refusal:
+            raise VerificationError(self.refusal)
+
+    def refuse(self, reason):
+        self.said.append(f"refused: {reason}")
+
+
+def test_ranks_are_told_what_was_replaced_and_what_serves():
+    tower, peer = model(), Peer()
+    served = ServedModel(tower, (nn.Conv3d,), IDENTITY, logger, peer)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    replaced, first, second = peer.said
+    assert replaced == "replaced tower0"
+    assert first.startswith("weights ")
+    assert first != second
+
+
+def test_where_another_rank_refuses_this_one_goes_back_too():
+    tower, peer = model(), Peer()
+    served = ServedModel(tower, (nn.Conv3d,), IDENTITY, logger, peer)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    good = tower["tower0"].weight.clone()
+    load(tower)
+    peer.refusal = "rank 1 refused its weights"
+    with pytest.raises(VerificationError, match=r"rank 1 refused .* put back"):
+        served.seal("tower0", tower["tower0"])
+    assert torch.equal(tower["tower0"].weight, good)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(RuntimeError("truncated"), ["refused: truncated"]), (VerificationError("known"), [])],
+)
+def test_ranks_hear_of_an_update_that_failed_before_it_was_sealed(error, told):
+    tower, peer = model(), Peer()
+    served = ServedModel(tower, (nn.Conv3d,), IDENTITY, logger, peer)
+    with served.updating():
+        served.update_failed(error)
+    assert peer.said[1:] == told

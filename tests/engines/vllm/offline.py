@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from importlib.util import find_spec
 from typing import Any
 
@@ -39,6 +40,7 @@ def main() -> None:
         try:
             results.append(serve(run))
         except Exception as error:
+            traceback.print_exc()
             results.append({"error": causes(error)})
         results[-1]["seconds"] = round(time.monotonic() - started, 1)
         print(f"run {number}: {results[-1]['seconds']} s", file=sys.stderr, flush=True)

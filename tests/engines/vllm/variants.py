@@ -74,8 +74,8 @@ def adapter(folder: Path, family: str, modules: dict[str, str]) -> str:
             torch.randn(rank, columns, generator=draw),
             torch.randn(rows, rank, generator=draw),
         )
-        factors[f"{prefix}.lora_A.weight"] = down
-        factors[f"{prefix}.lora_B.weight"] = up
+        factors[f"{prefix}.lora_A.weight"] = down * 0.4
+        factors[f"{prefix}.lora_B.weight"] = up * 0.4
     save_file(factors, path / "adapter_model.safetensors")
     config = {
         "peft_type": "LORA",
