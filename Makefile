@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 FAMILY ?= qwen3_vl
 ENGINE ?= vllm
+ENVIRONMENT ?= $(ENGINE)
 PYTEST = -m pytest -p no:cacheprovider --durations=5
 
 # The last line of build.py is the path of the environment's Python.
@@ -62,6 +63,12 @@ test-engines-old: ## SGLang 0.5.8 and 0.5.9, vLLM 0.11.0: the last with nn.Conv3
 soak: ## 30 minutes of mixed and malformed requests against one engine (ENGINE=vllm|sglang)
 	@locust=$$($(call environment,soak)) && python=$$($(call environment,$(ENGINE))) && \
 	  $$python -m evals.soak --engine $(ENGINE) --locust $$locust
+
+.PHONY: reliability
+reliability: ## record the engine tests, the slow ones too, and draw docs/reliability.md (ENVIRONMENT=vllm|sglang|...)
+	@python=$$($(call environment,$(ENVIRONMENT))) && \
+	  RELIABILITY_RECORDS=evals/reliability/results $$python $(PYTEST) -v tests/engines && \
+	  $$python -m evals.reliability
 
 .PHONY: checkpoints
 checkpoints: ## train the four checkpoints again (about 4 minutes each on one core)

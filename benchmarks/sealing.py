@@ -103,6 +103,8 @@ def measure(tower: str, arm: str, checkpoint: str) -> dict[str, float]:
         torch.save(model.state_dict(), checkpoint)
     else:
         weights = torch.load(checkpoint, mmap=True, weights_only=True)
+        if served is not None:
+            weights = dict(served.delivering(weights.items()))
         model.load_state_dict(weights, strict=False)
     if served is not None:
         served.seal_the_rest(model)

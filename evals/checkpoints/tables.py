@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from evals.checkpoints import FAMILIES, path
+from evals.markdown import table, with_drawn
 
 README = Path(__file__).parent / "README.md"
 _GROUPS = {
@@ -24,12 +25,8 @@ def with_tables(text: str) -> str:
     reports = {
         family: json.loads((path(family) / "report.json").read_text()) for family in FAMILIES
     }
-    for name, draw in {"quality": _quality, "sensitivity": _sensitivity}.items():
-        begin, end = f"<!-- {name} -->", "<!-- end -->"
-        before, rest = text.split(begin)
-        after = rest[rest.index(end) :]
-        text = f"{before}{begin}\n{draw(reports)}\n{after}"
-    return text
+    drawn = {"quality": _quality(reports), "sensitivity": _sensitivity(reports)}
+    return with_drawn(text, drawn)
 
 
 def _quality(reports: dict[str, dict]) -> str:
@@ -41,7 +38,7 @@ def _quality(reports: dict[str, dict]) -> str:
         shares = [f"{figures[group]['accuracy']:.3f}" for group in _GROUPS]
         margin, size = f"{figures['all']['margin_mean']:.1f}", f"{report['weight_bytes']:,}"
         rows.append([family, *shares, margin, size, str(report["training"]["seconds"])])
-    return _markdown(columns, rows)
+    return table(columns, rows)
 
 
 def _sensitivity(reports: dict[str, dict]) -> str:
@@ -57,12 +54,7 @@ def _sensitivity(reports: dict[str, dict]) -> str:
             else:
                 row.append("no bias")
         rows.append(row)
-    return _markdown(["damage", *reports], rows)
-
-
-def _markdown(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return table(["damage", *reports], rows)
 
 
 def main() -> None:

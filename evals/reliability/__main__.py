@@ -1,0 +1,20 @@
+"""Draw the tables of docs/reliability.md anew from the records: ``python -m evals.reliability``."""
+
+from __future__ import annotations
+
+import argparse
+
+from evals.markdown import with_drawn
+from evals.reliability.page import PROJECT, drawn
+
+PAGE = PROJECT / "docs" / "reliability.md"
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    PAGE.write_text(with_drawn(PAGE.read_text(), drawn()))
+    print(f"written: {PAGE.relative_to(PROJECT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""The tables of ``docs/reliability.md``, drawn from what was recorded."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from evals.markdown import table
+from evals.reliability import record, soak
+from evals.reliability.engines import in_order, titled
+
+PROJECT = Path(__file__).parents[2]
+SEALING = PROJECT / "benchmarks" / "results" / "sealing.csv"
+
+HOLDS = {
+    "weight paths": "as a fresh stock engine",
+    "refused updates": "refused, goes on",
+    "layouts": "as stock",
+    "features": "as stock",
+    "mutations": "stopped",
+}
+"""Each table of the record, and what its tests assert where they found nothing else to say."""
+
+
+def drawn(folder: Path = record.RESULTS) -> dict[str, str]:
+    """Every table of the page by its name there.
+
+    Raises:
+        ValueError: a recorded test has failed.
+    """
+    rows = [row for file in sorted(folder.glob("*.csv")) for row in record.read(file)]
+    failed = [
+        f"{row['engine']} {row['version']}: {row['row']}" for row in rows if row["failed"] != "0"
+    ]
+    if failed:
+        raise ValueError(f"recorded tests have failed: {', '.join(failed)}")
+    tables = {
+        name: shown([row for row in rows if row["table"] == name], holds)
+        for name, holds in HOLDS.items()
+    }
+    soaks = soak.results()
+    return {
+        **tables,
+        "soak": soak.figures(soaks),
+        "soak kinds": soak.kinds(soaks),
+        "sealing": sealing(),
+    }
+
+
+def shown(rows: list[Mapping[str, str]], holds: str) -> str:
+    """A row for each statement, a column for each engine, and what was found below."""
+    engines = in_order({(row["engine"], row["version"]) for row in rows})
+    found = {(row["engine"], row["version"], row["row"]): row["found"] for row in rows}
+    notes: list[str] = []
+
+    def cell(engine: str, version: str, statement: str) -> str:
+        text = found.get((engine, version, statement))
+        if text is None:
+            return "-"
+        if not text:
+            return holds
+        if text not in notes:
+            notes.append(text)
+        what = "stock cannot" if text.startswith("stock cannot") else holds
+        return f"{what} ({notes.index(text) + 1})"
+
+    statements = dict.fromkeys(row["row"] for row in rows)
+    lines = [[s, *(cell(*engine, s) for engine in engines)] for s in statements]
+    text = table(["", *(titled(*engine) for engine in engines)], lines)
+    below = [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
+    return "\n".join([text, "", *below]).rstrip()
+
+
+def sealing() -> str:
+    """Medians of construct and load for each tower, with and without the extension."""
+    with SEALING.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = []
+    for tower in dict.fromkeys(row["tower"] for row in rows):
+        line = [tower]
+        for column, unit in (("seconds", "s"), ("peak_mib", "MiB")):
+            off, on = (_median(rows, tower, arm, column) for arm in ("off", "on"))
+            digits = 2 if unit == "s" else 0
+            line += [f"{value:,.{digits}f} {unit}" for value in (off, on)]
+            line.append(f"{on - off:+.{digits}f} {unit}")
+        lines.append(line)
+    columns = ["vision tower", "load, off", "on", "more", "peak memory, off", "on", "more"]
+    return table(columns, lines)
+
+
+def _median(rows: Iterable[Mapping[str, str]], tower: str, arm: str, column: str) -> float:
+    matching = (row for row in rows if (row["tower"], row["extension"]) == (tower, arm))
+    return statistics.median(float(row[column]) for row in matching)
