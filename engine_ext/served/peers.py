@@ -14,6 +14,8 @@ from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from engine_ext.patch_embed import VerificationError
 
 BUILD_SECONDS = 180
@@ -91,7 +93,7 @@ def tensor_parallel_peers(parallel_state: ModuleType, architecture: str) -> Peer
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # SGLang 0.5.23 says get_parallel
         group = parallel_state.get_tp_group()
-    if len(group.ranks) < 2:
+    if len(group.ranks) < 2 or not torch.distributed.is_initialized():
         return None
     from torch.distributed.distributed_c10d import _get_default_store
 

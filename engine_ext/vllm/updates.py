@@ -82,9 +82,9 @@ def reload_or_restore(reload: Any, runner: Any, *args: Any, **kwargs: Any) -> No
             setattr(config, name, value)
         try:
             reload(runner)
-        except Exception:
+        except Exception as failure:
             _abandon(model)
-            raise
+            raise failure from update.error
     raise update.error
 
 
@@ -94,11 +94,16 @@ def _abandon(model: nn.Module) -> None:
     An exception inside a reload leaves them on the meta device (0.16 to 0.32); later requests, and
     the next reload, would fail on those.
     """
-    from vllm.model_executor.model_loader.reload import layerwise
-
+    try:
+        from vllm.model_executor.model_loader.reload.layerwise import (
+            _place_kernel_tensors,
+            get_layerwise_info,
+        )
+    except ImportError:
+        return  # a version that reloads otherwise
     for layer in model.modules():
-        info = layerwise.get_layerwise_info(layer)
+        info = get_layerwise_info(layer)
         if info.can_load() or getattr(info, "runtime_bound", False):
             if info.kernel_tensors is not None:
-                layerwise._place_kernel_tensors(layer, info)
+                _place_kernel_tensors(layer, info)
             info.reset()

@@ -11,6 +11,7 @@ from evals.markdown import table
 from evals.reliability.engines import in_order, titled
 
 RESULTS = Path(__file__).parents[1] / "soak" / "results"
+NONE = "No run on an otherwise idle machine has been recorded yet."
 
 
 def results(folder: Path = RESULTS) -> list[dict[str, Any]]:
@@ -22,6 +23,8 @@ def results(folder: Path = RESULTS) -> list[dict[str, Any]]:
 
 def figures(soaks: Sequence[dict[str, Any]]) -> str:
     """A column for each soak, a row for each figure."""
+    if not soaks:
+        return NONE
     rows = {
         "model": lambda one: one["family"],
         "minutes": lambda one: f"{one['minutes']:g}",
@@ -40,6 +43,8 @@ def figures(soaks: Sequence[dict[str, Any]]) -> str:
 
 def kinds(soaks: Sequence[dict[str, Any]]) -> str:
     """A row for each kind of request: how many, and each status with the extension and in stock."""
+    if not soaks:
+        return ""
     found = [{row["kind"]: row for row in one["kinds"]} for one in soaks]
     columns = ["request", "malformed"]
     for one in soaks:
