@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,15 @@ def failure(
     family: str,
     model: str,
     settings: Mapping[str, Any],
+    steps: Sequence[Any] = (["ask", 0],),
     **environ: str,
 ) -> str:
-    """What an engine said that cannot serve an image under such settings: what the pattern finds.
+    """What an engine said that cannot take these steps under such settings: what the pattern finds.
 
-    Fails where the engine serves, or ends for another reason.
+    Fails where the engine takes them, or ends for another reason.
     """
-    status, output, errors = _engine(family, model, [["ask", 0]], settings, environ)
-    assert status != 0, f"it serves: {output}"
+    status, output, errors = _engine(family, model, list(steps), settings, environ)
+    assert status != 0, f"it can: {output}"
     found = re.search(pattern, output + errors)
     assert found, errors[-3000:]
     return found[0]

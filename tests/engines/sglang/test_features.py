@@ -43,7 +43,8 @@ def test_a_prefix_in_the_cache_gives_the_same_answer(say):
 @pytest.mark.parametrize("quantization", ["fp8", "w8a8_int8"])
 def test_stock_quantises_nothing_on_this_cpu(quantization, record_property):
     said = failure(
-        r"AssertionError: \w+ on CPU [^\n]*AMX[^\n]*",
+        # The second is of older ones, whose kernels for fp8 are Triton's.
+        r"AssertionError: \w+ on CPU [^\n]*AMX[^\n]*|RuntimeError: 0 active drivers[^\n]*",
         FAMILY,
         MODEL,
         {"quantization": quantization},
@@ -115,7 +116,8 @@ def random_adapter(folder):
 @pytest.mark.shows("features", "LoRA on the language model")
 def test_stock_runs_no_lora_without_an_accelerator(tmp_path, record_property):
     said = failure(
-        r"(RuntimeError: )?(Cannot access accelerator device|pin_memory=True requires)[^\n]*",
+        # Older ones want to adapt the tower too, and find no layer number in its names.
+        r"RuntimeError: pin_memory=True requires [^\n]*|TypeError: list indices must be [^\n]*",
         FAMILY,
         MODEL,
         random_adapter(tmp_path),

@@ -7,7 +7,7 @@ import pytest
 from engine_ext import status
 from evals import checkpoints
 from tests.engines.damage import MISSHAPEN, NAN, TRUNCATED, changed, damaged
-from tests.engines.limits import OFF, ON
+from tests.engines.limits import OFF, ON, VERSION
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
 # The projections of one have a bias, those of the other none.
@@ -18,6 +18,10 @@ FORMATS = {
     "in a flattened bucket": "flattened_bucket",
 }
 BROADCAST = {how: FORMATS[how] for how in ("by the loader", "in a flattened bucket")}
+HAS_GROUPS = VERSION >= (0, 5, 9)
+"""SGLang 0.5.8 compares versions of torch as text: "2.13" comes before "2.6" for it."""
+with_groups = pytest.mark.skipif(not HAS_GROUPS, reason="stock cannot set up a process group here")
+
 DAMAGES = {
     "values that are not finite": NAN,
     "another shape": MISSHAPEN,
@@ -44,13 +48,14 @@ class Arms:
         for how, load_format in FORMATS.items():
             add(f"tensors {how}", ["tensor", load_format, other], other)
             add(f"disk after {how}", ["disk", original], original)
-        for how, load_format in BROADCAST.items():
+        for how, load_format in BROADCAST.items() if HAS_GROUPS else ():
             add(f"broadcast {how}", ["distributed", load_format, other], other)
             add(f"disk after broadcast {how}", ["disk", original], original)
         for what, checkpoint in bad.items():
             add(f"disk: {what}", ["disk", checkpoint], original)
         add("tensors: not finite", ["tensor", None, nan], original)
-        add("broadcast: not finite", ["distributed", None, nan], original)
+        if HAS_GROUPS:
+            add("broadcast: not finite", ["distributed", None, nan], original)
         add("memory", ["memory"], original)
         add("disk at last", ["disk", other], other)
         last = ["ask", asked[other][-1][1]]
@@ -87,6 +92,7 @@ def test_an_update_from_tensors_gives_what_a_fresh_stock_engine_gives(how, arms)
     assert_answers_as_a_fresh_stock_engine(arms, f"tensors {how}")
 
 
+@with_groups
 @pytest.mark.shows("weight paths", "update from a process group (gloo), {how}")
 @pytest.mark.parametrize("how", BROADCAST)
 def test_an_update_by_broadcast_gives_what_a_fresh_stock_engine_gives(how, arms):
@@ -94,12 +100,23 @@ def test_an_update_by_broadcast_gives_what_a_fresh_stock_engine_gives(how, arms)
     assert_answers_as_a_fresh_stock_engine(arms, f"broadcast {how}")
 
 
+@pytest.mark.skipif(HAS_GROUPS, reason="stock sets up a process group here")
+@pytest.mark.shows("weight paths", "update from a process group (gloo)")
+def test_stock_sets_up_no_process_group_with_this_torch(record_property):
+    model = str(checkpoints.path("glm4v"))
+    step = ["distributed", None, model]
+    said = failure(
+        r"_new_process_group_helper[^\n]*'pg_options'", "glm4v", model, {}, [step], **OFF
+    )
+    record_property("found", f"stock cannot here: TypeError: {said}")
+
+
 @pytest.mark.shows("weight paths", "update from disk")
 @pytest.mark.parametrize(
     "label",
     [
         *(f"disk after {how}" for how in FORMATS),
-        *(f"disk after broadcast {how}" for how in BROADCAST),
+        *(f"disk after broadcast {how}" for how in BROADCAST if HAS_GROUPS),
         "disk at last",
     ],
 )
@@ -131,7 +148,7 @@ def test_a_checkpoint_that_fails_is_refused_and_nothing_is_lost(what, arms):
     ("path", "label"),
     [
         ("tensors", "tensors: not finite"),
-        ("a process group (gloo)", "broadcast: not finite"),
+        pytest.param("a process group (gloo)", "broadcast: not finite", marks=with_groups),
     ],
 )
 def test_tensors_that_are_not_finite_are_refused_and_nothing_is_lost(path, label, arms):

@@ -26,10 +26,13 @@ def main() -> None:
 
     settings = {**SGLANG.cpu_settings, **run["settings"]}
     engine = sglang.Engine(model_path=run["model"], log_level="error", **settings)
-    results = []
+    results, before = [], ""
     try:
         for verb, *details in run["steps"]:
             print(f"step {verb} {details}", file=sys.stderr, flush=True)
+            if before == "ask" != verb:
+                _wait_until_idle(engine)
+            before = verb
             results.append(STEPS[verb](engine, run["family"], *details))
     finally:
         engine.shutdown()
@@ -64,7 +67,10 @@ def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
 
 
 def _wait_until_idle(engine: Any) -> None:
-    """An update right after a reply fails while the scheduler still counts the request."""
+    """An update right after a reply fails while the scheduler still counts the request.
+
+    Not to be called before the first reply: SGLang 0.5.9 and older would never answer.
+    """
     for _ in range(50):
         if getattr(engine.flush_cache(), "success", True):
             return
@@ -91,13 +97,11 @@ def distributed(engine: Any, family: str, load_format: str | None, checkpoint: s
 
 
 def disk(engine: Any, family: str, checkpoint: str) -> list[Any]:
-    _wait_until_idle(engine)
     return list(engine.update_weights_from_disk(checkpoint))[:2]
 
 
 def ipc(engine: Any, family: str) -> list[Any]:
     """Update by the checkpoint engine, from a socket where nobody sends."""
-    _wait_until_idle(engine)
     return list(engine.update_weights_from_ipc({"none": "ipc:///nobody"}))[:2]
 
 
@@ -111,7 +115,6 @@ def fault(engine: Any, family: str, name: str) -> list[Any]:
 
 def memory(engine: Any, family: str) -> list[Any]:
     """Release the memory of weights and cache, and take it again."""
-    _wait_until_idle(engine)
     engine.release_memory_occupation()
     engine.resume_memory_occupation()
     return [True, ""]
@@ -126,7 +129,6 @@ def _projection(checkpoint: str) -> list[Any]:
 
 def _in_a_session(engine: Any, update: Any) -> list[Any]:
     """Newer SGLang frames an update by calls of its own, and may refuse it in the last one."""
-    _wait_until_idle(engine)
     if not hasattr(engine, "begin_weight_update"):
         return list(update())
     engine.begin_weight_update()
