@@ -17,6 +17,7 @@ from engine_ext.features import enabled_features
 from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.sealing import SealAfterLoading, conv_types
+from engine_ext.sglang.torchao import leave_projections_out
 from engine_ext.sglang.updates import after_load_weights, guard_updates
 
 STOCK_MODELS = "sglang.srt.models."
@@ -112,4 +113,5 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
         projection: Any = model.get_submodule(name)
         projection.quant_method = SealAfterLoading(served, name)
     guard_updates()
+    leave_projections_out()
     return served

@@ -52,8 +52,13 @@ def test_an_adapter_leaves_the_projection_alone(arms):
 
 
 @pytest.mark.shows("features", "quantized language model (compressed-tensors, int8 W8A8)")
-def test_a_quantized_language_model_answers_as_on_stock(arms):
+def test_a_quantized_language_model_answers_as_on_stock(arms, record_property):
     found, expected = arms.extension["quantized"], arms.stock["quantized"]
+    if "error" in expected:  # the build of vLLM 0.11 in this environment
+        assert "create_onednn_scaled_mm_handler" in expected["error"]
+        assert said(found["error"]) == said(expected["error"])
+        record_property("found", f"stock cannot here: {said(expected['error'])}")
+        return
     assert found["modules"]["linear"] == expected["modules"]["convs"] == [PROJECTION]
     assert_same(found["replies"], expected["replies"])
 
