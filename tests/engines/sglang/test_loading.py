@@ -16,6 +16,8 @@ from tests.engines.describe import describe
 from tests.engines.limits import NAME, ON, VERSION, families
 from tests.engines.sglang.runtime import load
 
+EQUAL_WEIGHTS = "weights equal, and verified"
+
 
 @pytest.mark.parametrize("family", families())
 @pytest.mark.parametrize(
@@ -70,31 +72,38 @@ def test_a_server_over_a_checkpoint_without_the_weight_ends_and_says_why(tmp_pat
 
 
 @pytest.mark.shows("weight paths", "initial load, dummy weights")
-def test_dummy_weights_load_and_verify(extended, status_lines):
+def test_dummy_weights_load_and_verify(extended, status_lines, record_property):
+    load(str(checkpoints.path("qwen2_5_vl")))  # starts the parallel state
     with extended():
         model = load(str(checkpoints.path("qwen2_5_vl")), load_format="dummy")
     assert describe(model)["linear"] == ["visual.patch_embed.proj"]
     (line,) = status_lines()
     assert line["modules"][0]["difference"] < 1e-5
+    record_property("found", "loads and verifies")
 
 
 @pytest.mark.shows("weight paths", "initial load from pytorch_model.bin")
-def test_weights_in_a_pickled_checkpoint_load_and_verify(extended, status_lines, tmp_path):
+def test_weights_in_a_pickled_checkpoint_load_and_verify(
+    extended, status_lines, tmp_path, record_property
+):
     from safetensors.torch import load_file
 
     model = tmp_path / "pickled"
     shutil.copytree(checkpoints.path("qwen2_5_vl"), model)
-    torch.save(load_file(model / "model.safetensors"), model / "pytorch_model.bin")
+    weights = load_file(model / "model.safetensors")
+    torch.save(weights, model / "pytorch_model.bin")
     (model / "model.safetensors").unlink()
     with extended():
-        load(str(model))
-    (line,) = status_lines()
-    assert line["modules"][0]["difference"] < 1e-5
+        loaded = load(str(model)).visual.patch_embed.proj.weight
+    (name,) = (name for name in weights if name.endswith("patch_embed.proj.weight"))
+    assert torch.equal(loaded, weights[name])
+    assert status_lines()[-1]["modules"][0]["difference"] < 1e-5
+    record_property("found", EQUAL_WEIGHTS)
 
 
 @pytest.mark.shows("weight paths", "initial load from shards (sharded_state) saved by {saved_by}")
 @pytest.mark.parametrize("saved_by", ["stock", "the extension"])
-def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path):
+def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path, record_property):
     """SGLang calls the hook that seals before it reads shards."""
     from sglang.srt.model_loader.loader import ShardedStateLoader
 
@@ -107,6 +116,7 @@ def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path):
     with extended():
         loaded = load(str(shards), load_format="sharded_state")
     assert torch.equal(loaded.visual.patch_embed.proj.weight, saved.visual.patch_embed.proj.weight)
+    record_property("found", EQUAL_WEIGHTS)
     assert status_lines()[-1]["loads"] == 1
     assert status_lines()[-1]["modules"][0]["difference"] < 1e-5
 

@@ -54,7 +54,8 @@ def unusual(offline):
 
 
 @pytest.mark.shows("weight paths", "initial load, dummy weights")
-def test_dummy_weights_load_and_verify(unusual):
+def test_dummy_weights_load_and_verify(unusual, record_property):
+    record_property("found", "loads and verifies")
     results, lines, _ = unusual
     assert results["dummy"]["modules"]["linear"] == ["visual.patch_embed.proj"]
     assert lines[0]["modules"][0]["difference"] < 1e-5
