@@ -32,6 +32,6 @@ class LastGood:
             for name, kept in self._kept.items():
                 for leaf, parameter in projections[name].named_parameters():
                     if (parameter.shape, parameter.dtype) != (kept[leaf].shape, kept[leaf].dtype):
-                        parameter.data = kept[leaf].to(parameter.device)
+                        parameter.data = torch.empty_like(kept[leaf], device=parameter.device)
                     parameter.data.copy_(kept[leaf])
         return bool(self._kept)

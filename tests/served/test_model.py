@@ -324,3 +324,19 @@ def test_ranks_hear_of_an_update_that_failed_before_it_was_sealed(error, told):
     with served.updating():
         served.update_failed(error)
     assert peer.said[1:] == told
+
+
+def test_what_is_put_back_into_another_dtype_is_not_what_is_kept():
+    """Or the next update, in place, would change what a later refusal goes back to."""
+    tower = model()
+    served = serve(tower)
+    load(tower)
+    served.seal("tower0", tower["tower0"])
+    good = tower["tower0"].weight.clone()
+    tower["tower0"].weight.data = tower["tower0"].weight.data.half()
+    with pytest.raises(VerificationError, match=r"found torch\.float16"):
+        served.seal("tower0", tower["tower0"])
+    spoil(tower)
+    with pytest.raises(VerificationError, match="not finite"):
+        served.seal("tower0", tower["tower0"])
+    assert torch.equal(tower["tower0"].weight, good)
