@@ -20,12 +20,8 @@ from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
 from evals.engines import ENGINES, Engine
+from evals.expected import LOGPROB_TOLERANCE, SHARE_RIGHT
 from evals.servers import cpu_server
-
-LOGPROB_TOLERANCE = 2e-2
-"""Half-precision servers differ by this much when only the order of additions differs."""
-SHARE_RIGHT = 0.8
-"""The checkpoints answer over 93 % of such questions; far fewer means that images are not seen."""
 
 
 def main() -> int:

@@ -67,7 +67,7 @@ def cpu_server(
     Raises:
         ServerFailed: it ended, or did not serve within five minutes.
     """
-    port = _free_port()
+    port = free_port()
     with log.open("w") as output:
         process = subprocess.Popen(
             engine.launch(model, port, {**engine.cpu_settings, **settings}),
@@ -117,7 +117,8 @@ def _tail(log: Path, lines: int = 30) -> str:
     return f"; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-lines:])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -148,13 +148,12 @@ def _verify_as_served(projection: PatchLinear, name: str) -> None:
     patches = _probe(projection).to(weight.device, weight.dtype)
     found = projection(patches).flatten(1).float()
     difference = total = 0.0
-    for start, (values, offset) in zip(
-        range(0, len(weight), CHANNELS_AT_ONCE), _slices(projection), strict=True
-    ):
+    parts = found.split(CHANNELS_AT_ONCE, dim=1)
+    for part, (values, offset) in zip(parts, _slices(projection), strict=True):
         exact = patches.flatten(1).float() @ values.flatten(1).float().T
         if offset is not None:
             exact += offset.float()
-        difference += float((found[:, start : start + len(values)] - exact).square().sum())
+        difference += float((part - exact).square().sum())
         total += float(exact.square().sum())
     difference = math.sqrt(difference / total)
     tolerance = max(SERVED_TOLERANCE, 2 * torch.finfo(weight.dtype).eps)

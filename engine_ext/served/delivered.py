@@ -88,7 +88,7 @@ def _expect_equal(parameter: str, value: Tensor, delivered: Tensor) -> None:
     value = value.cpu()
     expected = delivered.to(value.dtype)
     # As bytes: a value that is not a number equals itself here, and is reported as what it is.
-    if torch.equal(_bytes(value), _bytes(expected)):
+    if torch.equal(as_bytes(value), as_bytes(expected)):
         return
     differing = int((value != expected).sum())
     raise VerificationError(
@@ -97,5 +97,6 @@ def _expect_equal(parameter: str, value: Tensor, delivered: Tensor) -> None:
     )
 
 
-def _bytes(value: Tensor) -> Tensor:
-    return value.contiguous().flatten().view(torch.uint8)
+def as_bytes(value: Tensor) -> Tensor:
+    """The values as they lie in memory: (bytes,) of uint8 on the CPU."""
+    return value.detach().cpu().contiguous().flatten().view(torch.uint8)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from engine_ext import status
 from engine_ext.patch_embed import PatchLinear, Verification, VerificationError, linearize, verify
-from engine_ext.served.delivered import Delivered
+from engine_ext.served.delivered import Delivered, as_bytes
 from engine_ext.served.last_good import LastGood
 from engine_ext.served.line import Identity, status_line
 from engine_ext.served.peers import BUILD_SECONDS, LOAD_SECONDS, Peers
@@ -69,7 +69,7 @@ class ServedModel:
         _expect_taken_over(taken, parameters, self._layers)
         self._dtypes = {name: value.dtype for name, value in taken.items()}
         self._delivered = Delivered(taken.items())
-        self._unsealed: dict[str, None] = dict.fromkeys(self._layers)
+        self._unsealed = set(self._layers)
         self._verified: dict[str, Verification] = {}
         self._last_good = LastGood()
         self._update: Update | None = None
@@ -116,7 +116,7 @@ class ServedModel:
                 self._peers.refuse(str(error))
             self._undo(error)
             raise
-        self._unsealed.pop(name, None)
+        self._unsealed.discard(name)
         if self._unsealed:
             return
         try:
@@ -143,14 +143,14 @@ class ServedModel:
 
     def _undo(self, error: VerificationError) -> None:
         """Put back what served before, if anything has, and say so in the error."""
-        self._unsealed = dict.fromkeys(self._layers)
+        self._unsealed = set(self._layers)
         self._delivered.forget()
         if self._last_good.put_back(self._projections):
             error.args = (f"{error}; the weights served before were put back",)
 
     def _serve(self) -> None:
         """Everything is sealed: keep it, say it, record it."""
-        self._unsealed = dict.fromkeys(self._layers)
+        self._unsealed = set(self._layers)
         self._delivered.forget()
         self._last_good.keep(self._projections)
         self._loads += 1
@@ -245,8 +245,7 @@ class ServedModel:
         digest = hashlib.sha256()
         for name, value in self._parameters():
             digest.update(name.encode())
-            content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-            digest.update(content.numpy().tobytes())
+            digest.update(as_bytes(value).numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def _record(self, projection: PatchLinear | None) -> None:

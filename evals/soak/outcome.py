@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from evals.expected import LOGPROB_TOLERANCE, SHARE_RIGHT
 from evals.soak.memory import Sample, growth
 from evals.soak.mixed import WELL_FORMED
 from evals.soak.odd import MALFORMED, ODD
 
-LOGPROB_TOLERANCE = 2e-2
-"""Half-precision servers differ by this much when only the order of additions differs."""
-SHARE_RIGHT = 0.8
-"""The checkpoints answer over 93 % of such questions; far fewer means that images are not seen."""
 SHARE_SENT = 0.95
 ENOUGH = 10 * len((*WELL_FORMED, *ODD))
 """In as many requests each kind has had its turn."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evals.reliability.record import Record
-from tests.engines.limits import NAME, VERSION
+from tests.engines.limits import NAME, RECORDS, VERSION
 
 if not NAME:
     collect_ignore_glob = ["test_*.py"]
@@ -50,7 +50,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session):
-    folder = os.environ.get("RELIABILITY_RECORDS")
+    folder = os.environ.get(RECORDS)
     if folder and NAME:
         version = ".".join(map(str, VERSION))
         file = session.config.stash[RECORD].write(NAME, version, Path(folder))

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from engine_ext.patch_embed import PatchLinear, geometry
+from tests.engines.damage import BIASLESS, changed, damaged
 
 LOAD, UPDATE = "load", "update"
 
@@ -238,7 +239,15 @@ FAULTS = [
     ),
 ]
 ONE_RANK = "one tensor-parallel rank replaced and not the other"
+HALF = "an update's checkpoint lacks the bias"
 BY_NAME = {fault.name: fault for fault in FAULTS}
+
+
+def updates(folder, family):
+    """(fault, checkpoint) of each faulty update, and at last one without a fault: None."""
+    other = changed(folder, family)
+    faulty = [(fault.name, other) for fault in at(UPDATE)]
+    return [*faulty, (HALF, damaged(folder, family, BIASLESS)), (None, other)]
 
 
 def at(stage):

@@ -28,14 +28,14 @@ def injected(active):
     make, product, why_not = PatchLinear.from_conv, PatchLinear._project, geometry._why_not
 
     def now():
-        return BY_NAME.get(active() or "")
+        return BY_NAME.get(active())
 
     def replace(conv):
         fault = now()
         replacement = fault.replaces(conv) if fault and fault.replaces else make(conv)
         for leaf, parameter in replacement.named_parameters():
             original = getattr(parameter, "weight_loader", None)
-            parameter.weight_loader = _loader(now, active, leaf, original)
+            parameter.weight_loader = _loader(active, leaf, original)
         return replacement
 
     @wraps(product)
@@ -56,14 +56,15 @@ def injected(active):
         geometry._why_not = why_not
 
 
-def _loader(now, active, leaf, original):
+def _loader(active, leaf, original):
     """The loader of one parameter. A fault meets an update once, not the engine's way back."""
     met, last = "", None
 
     # vLLM finds the first argument by its name.
     def load(param, loaded, *arguments, **options):
         nonlocal met, last
-        fault, chosen = now(), active()
+        chosen = active()
+        fault = BY_NAME.get(chosen)
         # vLLM counts what a layer is given before it loads it, by a mode that writes nothing.
         counting = param.is_meta or _get_current_dispatch_mode() is not None
         if fault and fault.arrives and chosen != met and not counting:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
+
+import pytest
 
 from engine_ext.installed import installed_version
 from engine_ext.versions import parse_version
@@ -17,6 +20,10 @@ ON = {"ENGINE_EXT": "linear"}
 if IS_OLD_SGLANG:  # it loads no plugins
     ON["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
 OFF = {"ENGINE_EXT": "off"}
+
+RECORDS = "RELIABILITY_RECORDS"
+"""Environment variable: the folder to record in; what is slow runs only then."""
+slow = pytest.mark.skipif(not os.environ.get(RECORDS), reason="slow: make reliability")
 
 
 def families() -> list[str]:

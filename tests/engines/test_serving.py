@@ -6,11 +6,10 @@ from engine_ext import status
 from evals import checkpoints
 from evals.asking import ask
 from evals.engines import ENGINES
+from evals.expected import LOGPROB_TOLERANCE
 from evals.servers import ServerFailed, cpu_server
 from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings
 from tests.engines.requests import conversations
-
-LOGPROB_TOLERANCE = 2e-2  # bf16
 
 engine = ENGINES[NAME]
 

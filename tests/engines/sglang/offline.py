@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from evals.expected import LOGPROB_TOLERANCE
+
 PROJECT = Path(__file__).parents[3]
-LOGPROB_TOLERANCE = 2e-2  # bf16
 SECONDS = 600
 
 

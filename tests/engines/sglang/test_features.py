@@ -1,7 +1,6 @@
 """Features of SGLang beside the extension: the answers of stock, or what stock itself says."""
 
 import json
-import os
 from importlib.util import find_spec
 
 import pytest
@@ -9,15 +8,12 @@ import torch
 from safetensors.torch import save_file
 
 from evals import checkpoints
-from tests.engines.limits import IS_OLD_SGLANG, OFF, ON
+from tests.engines.limits import IS_OLD_SGLANG, OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
 FAMILY = "glm4v"
 MODEL = str(checkpoints.path(FAMILY))
 
-slow = pytest.mark.skipif(
-    not os.environ.get("RELIABILITY_RECORDS"), reason="slow: make reliability"
-)
 without_amx = pytest.mark.skipif(torch.cpu._is_amx_tile_supported(), reason="this CPU has AMX")
 
 

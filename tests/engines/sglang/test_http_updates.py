@@ -10,11 +10,11 @@ from engine_ext import status
 from evals import checkpoints
 from evals.asking import ask
 from evals.engines import SGLANG
+from evals.expected import LOGPROB_TOLERANCE
 from evals.servers import cpu_server
 from tests.engines.damage import NAN, changed, damaged
 from tests.engines.limits import OFF, ON
 from tests.engines.requests import conversations
-from tests.engines.sglang.offline import LOGPROB_TOLERANCE
 
 FAMILY = "glm4v"  # its projection has a bias
 KINDS = ["image", "two images", "text"]

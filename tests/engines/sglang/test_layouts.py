@@ -1,20 +1,15 @@
 """A model over several processes: the answers, the status lines and the updates of each layout."""
 
-import os
-
 import pytest
 
 from engine_ext import status
 from evals import checkpoints
 from tests.engines.damage import NAN, changed, damaged
-from tests.engines.limits import IS_OLD_SGLANG, OFF, ON
+from tests.engines.limits import IS_OLD_SGLANG, OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
 pytestmark = pytest.mark.skipif(IS_OLD_SGLANG, reason="tried on newer ones")
 
-slow = pytest.mark.skipif(
-    not os.environ.get("RELIABILITY_RECORDS"), reason="slow: make reliability"
-)
 
 FAMILY = "glm4v"  # its projection has a bias
 TWO_PROCESSES = {"SGLANG_CPU_OMP_THREADS_BIND": "0|1"}

@@ -7,14 +7,12 @@ import pytest
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
 from tests.engines import faults, injection
-from tests.engines.damage import BIASLESS, changed, damaged
 from tests.engines.limits import OFF, ON, VERSION
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 from tests.engines.sglang.runtime import load
 
 FAMILY = "glm4v"  # its projection has a bias
 MODEL = str(checkpoints.path(FAMILY))
-HALF = "an update's checkpoint lacks the bias"
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +48,7 @@ def updates(tmp_path_factory, say):
     Keyed by the fault; ``None`` is the update without one, at the end.
     """
     folder = tmp_path_factory.mktemp("faults")
-    other = changed(folder, FAMILY)
-    chosen = [(fault.name, other) for fault in faults.at(faults.UPDATE)]
-    chosen += [(HALF, damaged(folder, FAMILY, BIASLESS)), (None, other)]
+    chosen = faults.updates(folder, FAMILY)
     steps = [
         step
         for number, (name, checkpoint) in enumerate(chosen)
@@ -90,9 +86,9 @@ def test_a_faulty_update_is_refused_and_the_engine_answers_as_before(fault, upda
     assert_refused_without_loss(updates[fault.name], fault.said)
 
 
-@pytest.mark.shows("mutations", HALF)
+@pytest.mark.shows("mutations", faults.HALF)
 def test_half_a_checkpoint_is_refused_and_the_engine_answers_as_before(updates):
-    assert_refused_without_loss(updates[HALF], "bias: not among the weights of this update")
+    assert_refused_without_loss(updates[faults.HALF], "bias: not among the weights of this update")
 
 
 def test_the_same_update_without_a_fault_is_taken(updates):
@@ -103,7 +99,7 @@ def test_the_same_update_without_a_fault_is_taken(updates):
 def test_every_fault_of_the_table_was_stopped(loads, updates):
     stopped = [name for name, said in loads.items() if said]
     stopped += [name for name, update in updates.items() if not update["said"][0]]
-    assert stopped == [*(fault.name for fault in faults.FAULTS), HALF]
+    assert stopped == [*(fault.name for fault in faults.FAULTS), faults.HALF]
 
 
 @pytest.mark.skipif(VERSION < (0, 5, 11), reason="two ranks on a CPU: tried on newer ones")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from evals.servers import free_port
 
 GROUP = "trainer"
 
@@ -24,7 +25,7 @@ class Trainer:
     def __enter__(self) -> Trainer:
         from sglang.srt.utils import init_custom_process_group
 
-        port = _free_port()
+        port = free_port()
         joined = self._side.submit(
             init_custom_process_group,
             backend="gloo",
@@ -80,10 +81,3 @@ def bucket_type() -> Callable[..., Any]:
     except ImportError:
         from sglang.srt.model_executor.model_runner import FlattenedTensorBucket
     return FlattenedTensorBucket  # type: ignore[no-any-return]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

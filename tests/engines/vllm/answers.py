@@ -1,15 +1,12 @@
 """Answers of two engines compared, and what an engine says when it refuses."""
 
-import os
 import re
 
 import pytest
 
-TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
+from evals.expected import LOGPROB_TOLERANCE
 
-slow = pytest.mark.skipif(
-    not os.environ.get("RELIABILITY_RECORDS"), reason="slow: make reliability"
-)
+TOLERANCE = {"float32": 1e-5, "bfloat16": LOGPROB_TOLERANCE}
 
 
 def assert_same(found, expected, tolerance=TOLERANCE["bfloat16"]):

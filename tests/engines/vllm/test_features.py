@@ -3,8 +3,8 @@
 import pytest
 
 from evals import checkpoints
-from tests.engines.limits import VERSION
-from tests.engines.vllm.answers import assert_same, differ, said, slow
+from tests.engines.limits import VERSION, slow
+from tests.engines.vllm.answers import assert_same, differ, said
 from tests.engines.vllm.arms import ADAPTED
 
 PROJECTION = "visual.patch_embed.proj"

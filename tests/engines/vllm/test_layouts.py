@@ -3,7 +3,8 @@
 import pytest
 
 from evals import checkpoints
-from tests.engines.vllm.answers import assert_same, slow
+from tests.engines.limits import slow
+from tests.engines.vllm.answers import assert_same
 
 FAMILY = "qwen2_5_vl"
 PROJECTION = "visual.patch_embed.proj"

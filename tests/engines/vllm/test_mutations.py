@@ -6,13 +6,11 @@ import pytest
 
 from evals import checkpoints
 from tests.engines import faults, injection
-from tests.engines.damage import BIASLESS, changed, damaged
 from tests.engines.limits import VERSION
+from tests.engines.vllm.answers import assert_same
 
 FAMILY = "glm4v"  # its projection has a bias
 MODEL = str(checkpoints.path(FAMILY))
-HALF = "an update's checkpoint lacks the bias"
-LOGPROB_TOLERANCE = 2e-2  # bf16
 NAMES_A_CHECKPOINT = VERSION > (0, 11, 0)
 UPDATE = "reload from disk" if NAMES_A_CHECKPOINT else "load_weights"
 
@@ -43,9 +41,7 @@ def updates(offline, tmp_path_factory):
     Keyed by the fault; ``None`` is the update without one, at the end.
     """
     folder = tmp_path_factory.mktemp("faults")
-    other = changed(folder, FAMILY)
-    chosen = [(fault.name, other) for fault in faults.at(faults.UPDATE)]
-    chosen += [(HALF, damaged(folder, FAMILY, BIASLESS)), (None, other)]
+    chosen = faults.updates(folder, FAMILY)
     then, asked = [], []
     for number, (name, checkpoint) in enumerate(chosen):
         skip = 12 * number
@@ -64,10 +60,7 @@ def assert_refused_without_loss(update, pattern):
     found, stock = update
     assert "VerificationError: visual.patch_embed.proj" in found["error"]
     assert re.search(pattern, found["error"])
-    for kind, reply in stock.items():
-        assert found["replies"][kind]["tokens"] == reply["tokens"]
-        close = pytest.approx(reply["logprobs"], abs=LOGPROB_TOLERANCE)
-        assert found["replies"][kind]["logprobs"] == close
+    assert_same(found["replies"], stock)
 
 
 @pytest.mark.shows("mutations", "{fault.name}")
@@ -76,10 +69,10 @@ def test_a_faulty_update_is_refused_and_the_engine_answers_as_before(fault, upda
     assert_refused_without_loss(updates[fault.name], fault.said)
 
 
-@pytest.mark.shows("mutations", HALF)
+@pytest.mark.shows("mutations", faults.HALF)
 @pytest.mark.skipif(not NAMES_A_CHECKPOINT, reason="this vLLM reloads no other checkpoint")
 def test_half_a_checkpoint_is_refused_and_the_engine_answers_as_before(updates):
-    assert_refused_without_loss(updates[HALF], "bias: not among the weights of this update")
+    assert_refused_without_loss(updates[faults.HALF], "bias: not among the weights of this update")
 
 
 def test_the_same_update_without_a_fault_is_taken(updates):
@@ -92,7 +85,7 @@ def test_the_same_update_without_a_fault_is_taken(updates):
 def test_every_fault_of_the_table_was_stopped(loads, updates):
     stopped = [name for name, said in loads.items() if "VerificationError" in said]
     stopped += [name for name, (found, _) in updates.items() if found["error"]]
-    assert stopped == [*(fault.name for fault in faults.FAULTS), HALF]
+    assert stopped == [*(fault.name for fault in faults.FAULTS), faults.HALF]
 
 
 @pytest.mark.shows("mutations", faults.ONE_RANK)
