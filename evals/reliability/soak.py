@@ -13,12 +13,14 @@ from evals.reliability.engines import in_order, titled
 RESULTS = Path(__file__).parents[1] / "soak" / "results"
 NONE = "No run on an otherwise idle machine has been recorded yet."
 
+MALLOC = {"prompt": "at once", "default": "as it likes"}
+
 
 def results(folder: Path = RESULTS) -> list[dict[str, Any]]:
-    """The soaks with the extension on."""
+    """Every soak, those of an engine together, with the extension on before stock."""
     found = [json.loads(file.read_text()) for file in folder.glob("*.json")]
-    on = {(one["engine"], one["version"]): one for one in found if one["extension"] == "on"}
-    return [on[engine] for engine in in_order(on)]
+    order = in_order({_engine(one) for one in found})
+    return sorted(found, key=lambda one: (order.index(_engine(one)), one["extension"] == "off"))
 
 
 def figures(soaks: Sequence[dict[str, Any]]) -> str:
@@ -26,6 +28,8 @@ def figures(soaks: Sequence[dict[str, Any]]) -> str:
     if not soaks:
         return NONE
     rows = {
+        "extension": lambda one: one["extension"],
+        "glibc returns what is freed": lambda one: MALLOC[one["malloc"]],
         "model": lambda one: one["family"],
         "minutes": lambda one: f"{one['minutes']:g}",
         "requests": lambda one: f"{one['requests']:,}, and {one['warm_up_requests']:,} before",
@@ -43,6 +47,7 @@ def figures(soaks: Sequence[dict[str, Any]]) -> str:
 
 def kinds(soaks: Sequence[dict[str, Any]]) -> str:
     """A row for each kind of request: how many, and each status with the extension and in stock."""
+    soaks = [one for one in soaks if one["extension"] == "on"]
     if not soaks:
         return ""
     found = [{row["kind"]: row for row in one["kinds"]} for one in soaks]
@@ -58,6 +63,10 @@ def kinds(soaks: Sequence[dict[str, Any]]) -> str:
             line += ["-", "-"] if row is None else [_statuses(row), str(row.get("stock", ""))]
         lines.append(line)
     return table(columns, lines)
+
+
+def _engine(one: dict[str, Any]) -> tuple[str, str]:
+    return one["engine"], one["version"]
 
 
 def _statuses(row: dict[str, Any]) -> str:

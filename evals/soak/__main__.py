@@ -25,7 +25,7 @@ from evals import checkpoints
 from evals.engines import ENGINES
 from evals.servers import ServerFailed
 from evals.soak import outcome, report
-from evals.soak.arm import OFF, ON
+from evals.soak.arm import DEFAULT, OFF, ON, PROMPT
 from evals.soak.course import Soak, Soaked, Stock
 from evals.soak.load import Load, LoadFailed
 
@@ -34,6 +34,10 @@ ENVIRONMENTS = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs"))
 LOCUST = ENVIRONMENTS / "soak" / "bin" / "python"
 WARM_UP_RATE = 5
 """Times the rate of the soak: allocators of engines settle after about 1500 requests."""
+
+MALLOC_HELP = (
+    "prompt (default): glibc returns what is freed at once; default: as an operator has it"
+)
 
 
 def main() -> int:
@@ -45,6 +49,7 @@ def main() -> int:
         engine=ENGINES[options.engine],
         family=options.family,
         extension=options.extension,
+        malloc=options.malloc,
         warm_up=Load(options.warm_up, WARM_UP_RATE * options.rate, options.users),
         load=Load(options.minutes, options.rate, options.users),
         logs=options.logs,
@@ -59,7 +64,7 @@ def main() -> int:
         return 1
     result, found = _result(soak, stock, soaked)
     _show(console, soak.title, result, found)
-    name = report.name(options.engine, options.extension)
+    name = report.name(soak)
     file = report.write(options.results, name, result)
     picture = options.images / f"soak-{name}.png"
     plot = [str(options.locust), "-m", "evals.soak.plot", str(file), str(picture)]
@@ -82,7 +87,7 @@ def _result(soak: Soak, stock: Stock, soaked: Soaked) -> tuple[dict[str, Any], l
     if bool(soaked.replaced) != (soak.extension == ON):
         faults.append(f"the status file names {len(soaked.replaced)} replaced modules")
     result = {
-        **report.heading(soak.engine.name, soak.family, soak.extension, soak.load),
+        **report.heading(soak),
         "faults": faults,
         "warm_up_requests": len(soaked.warm_up),
         "requests": len(soaked.answers),
@@ -122,6 +127,7 @@ def _options() -> argparse.Namespace:
     add("--rate", type=float, default=2, help="requests a second, of all users (default 2)")
     add("--users", type=int, default=4, help="clients at a time (default 4)")
     add("--extension", choices=(ON, OFF), default=ON, help="off: soak stock, to compare memory")
+    add("--malloc", choices=(PROMPT, DEFAULT), default=PROMPT, help=MALLOC_HELP)
     add("--results", type=Path, default=report.RESULTS, help="folder for the result")
     add("--images", type=Path, default=PROJECT / "docs" / "images", help="folder for the plot")
     add("--logs", type=Path, help="folder for logs (default: a new one)")

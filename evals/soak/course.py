@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ class Soak:
     engine: Engine
     family: str
     extension: str
+    malloc: str
     warm_up: Load
     load: Load
     logs: Path
@@ -67,7 +69,7 @@ class Soak:
     def ask_stock(self) -> Stock:
         """Start the engine without any plugin and ask it."""
         self._say(f"{self.engine.shown}, {self.family}, stock: starting (about 40 s)")
-        with serve(self.engine, self.family, OFF, self.logs, "stock") as (server, _):
+        with self._serve(OFF, "stock") as (server, _):
             return Stock(reference_replies(server, self.family), refusals(server))
 
     def run(self, stock: Stock) -> Soaked:
@@ -78,8 +80,7 @@ class Soak:
         expected = {kind: refusal.status for kind, refusal in stock.refusals.items()}
         warm_up, mix = self._prepare(expected)
         self._say(f"{self.title}: starting (about 40 s)")
-        with serve(self.engine, self.family, self.extension, self.logs, "soak") as served:
-            server, status_file = served
+        with self._serve(self.extension, "soak") as (server, status_file):
             before = reference_replies(server, self.family)
             warm_answers, _ = self._send(server, self.warm_up, warm_up, "warming up")
             answers, samples = self._send(server, self.load, mix, "soaking")
@@ -87,6 +88,9 @@ class Soak:
             lines = status.read(status_file)
         replaced = [module for line in lines for module in line["modules"]]
         return Soaked(before, after, warm_answers, answers, samples, replaced)
+
+    def _serve(self, extension: str, name: str) -> AbstractContextManager[tuple[Server, Path]]:
+        return serve(self.engine, self.family, extension, self.malloc, self.logs, name)
 
     def _prepare(self, expected: Mapping[str, int]) -> tuple[Path, Path]:
         warm_up, mix = self.logs / "warm-up.jsonl", self.logs / "soak.jsonl"

@@ -14,8 +14,8 @@ from rich.table import Table
 import engine_ext
 from engine_ext.installed import installed_version
 from evals.asking import Reply
-from evals.soak.arm import ON, Refusal
-from evals.soak.load import Load
+from evals.soak.arm import ON, PROMPT, Refusal
+from evals.soak.course import Soak
 from evals.soak.memory import Growth, Sample, growth, thinned
 from evals.soak.odd import ODD
 from evals.soak.outcome import Kind, logprob_difference, statuses_text
@@ -23,24 +23,27 @@ from evals.soak.outcome import Kind, logprob_difference, statuses_text
 RESULTS = Path(__file__).parent / "results"
 
 
-def name(engine: str, extension: str) -> str:
+def name(soak: Soak) -> str:
     """The name of the result's file, without its ending."""
-    return f"{engine}-{installed_version(engine)}" + ("" if extension == ON else "-stock")
+    extension = "" if soak.extension == ON else "-stock"
+    malloc = "" if soak.malloc == PROMPT else f"-{soak.malloc}-malloc"
+    return f"{soak.engine.name}-{installed_version(soak.engine.name)}{extension}{malloc}"
 
 
-def heading(engine: str, family: str, extension: str, load: Load) -> dict[str, Any]:
+def heading(soak: Soak) -> dict[str, Any]:
     """What was run."""
     return {
         "date": date.today().isoformat(),
-        "engine": engine,
-        "version": installed_version(engine),
-        "family": family,
-        "extension": extension,
+        "engine": soak.engine.name,
+        "version": installed_version(soak.engine.name),
+        "family": soak.family,
+        "extension": soak.extension,
+        "malloc": soak.malloc,
         "engine_ext": engine_ext.__version__,
         "torch": torch.__version__,
-        "minutes": load.minutes,
-        "rate": load.rate,
-        "users": load.users,
+        "minutes": soak.load.minutes,
+        "rate": soak.load.rate,
+        "users": soak.load.users,
     }
 
 
