@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from evals.checkpoints import FAMILIES, path, side
 from evals.checkpoints.batch import Batch, encode, load, logits
-from evals.checkpoints.questions import KINDS, Question, held_out
+from evals.checkpoints.questions import WORD, Question, held_out
 from evals.checkpoints.tokenizer import stop_token
 
 _BATCH = 60
@@ -69,10 +69,17 @@ def answers(model: PreTrainedModel, processor: ProcessorMixin, encoded: Batches)
     return [found[index] for index in range(len(found))]
 
 
+def all_held_out(family: str, limit: int | None = None) -> list[Question]:
+    """The multiple-choice questions and, of the same digits, those for a word."""
+    small = side(family)
+    return held_out(limit, side=small) + held_out(limit, side=small, kinds=(WORD,))
+
+
 def summary(questions: Sequence[Question], given: Sequence[Answer]) -> dict[str, dict[str, float]]:
     """Per kind, per size of image and overall: count, share right and stopped, margins in nats."""
     small = min(question.images[0].width for question in questions)
-    groups = {kind: [question.kind == kind for question in questions] for kind in KINDS}
+    asked = dict.fromkeys(question.kind for question in questions)
+    groups = {kind: [question.kind == kind for question in questions] for kind in asked}
     groups["small"] = [question.images[0].width == small for question in questions]
     groups["large"] = [not chosen for chosen in groups["small"]]
     groups["all"] = [True] * len(questions)
@@ -113,7 +120,7 @@ def main() -> None:
     results = {}
     for family in options.families:
         model, processor = load(path(family), getattr(torch, options.dtype))
-        questions = held_out(options.limit, side=side(family))
+        questions = all_held_out(family, options.limit)
         given = answers(model, processor, batches(family, processor, questions))
         results[family] = summary(questions, given)
     if options.json:

@@ -2,7 +2,8 @@
 
 Three kinds of multiple-choice question, each about something the patch embedding must carry:
 the digit (rows and columns of the kernel), the background colour (its channels) and, for a clip,
-the colour that comes first (its two temporal halves).
+the colour that comes first (its two temporal halves). A fourth kind asks for the digit in a word,
+without options.
 
 The digits are scikit-learn's `load_digits`: 1797 labelled 8x8 scans. Four fifths of them are for
 training, the rest is held out. This module needs numpy, Pillow and scikit-learn; no torch.
@@ -10,6 +11,7 @@ training, the rest is held out. This module needs numpy, Pillow and scikit-learn
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,6 +22,7 @@ from sklearn.datasets import load_digits
 from evals.checkpoints.avi import encode_avi
 
 KINDS = ("digit", "color", "video")
+WORD = "word"
 LETTERS = "ABCDEFGHIJ"
 DIGITS = tuple(str(i) for i in range(10))
 COLORS = {
@@ -34,8 +37,11 @@ ASKED = {
     "digit": "Which digit is shown?",
     "color": "Which color is the background?",
     "video": "Which color comes first?",
+    WORD: "Which digit is shown?",
 }
 SUFFIX = "\nAnswer with the option's letter from the given choices directly."
+WORD_SUFFIX = "\n\nAnswer the question using a single word or phrase."
+"""As lmms-eval ends an open question of MMMU."""
 
 FPS = 2.0  # every engine samples two frames a second by default: at this rate it keeps every frame
 FRAMES = 4  # the fewest the Qwen families accept
@@ -43,11 +49,12 @@ FRAMES = 4  # the fewest the Qwen families accept
 
 @dataclass(frozen=True)
 class Question:
-    """One multiple-choice question.
+    """One question.
 
     `images` holds the still, or the clip's frames in order. `answer` is the letter of the right
-    option, `options` the options in the order of their letters. `shown` says what the images show:
-    the digit and the background of each picture, one for a still, two for a clip.
+    option, or the digit where one is asked for in a word; `options` the options in the order of
+    their letters. `shown` says what the images show: the digit and the background of each picture,
+    one for a still, two for a clip.
     """
 
     kind: str
@@ -70,11 +77,13 @@ def large(side: int) -> int:
 
 def options(kind: str) -> tuple[str, ...]:
     """The options of a kind of question, always in the same order."""
-    return DIGITS if kind == "digit" else tuple(COLORS)
+    return DIGITS if kind in ("digit", WORD) else tuple(COLORS)
 
 
 def question_text(kind: str) -> str:
-    """The question, its lettered options and the request to answer by letter."""
+    """The question, its lettered options and the request to answer by letter; or in a word."""
+    if kind == WORD:
+        return ASKED[kind] + WORD_SUFFIX
     choices = (f"{LETTERS[i]}. {option}" for i, option in enumerate(options(kind)))
     return "\n".join((ASKED[kind], *choices)) + SUFFIX
 
@@ -115,20 +124,23 @@ def ask(
     else:
         name = f"digit {index}: a {label} on {names[0]}"
     chosen = options(kind)
+    right = label if chosen is DIGITS else names[0]
     return Question(
         kind=kind,
         name=name,
         text=question_text(kind),
         images=pictures * (FRAMES // 2) if kind == "video" else pictures,
         is_video=kind == "video",
-        answer=LETTERS[chosen.index(label if kind == "digit" else names[0])],
+        answer=right if kind == WORD else LETTERS[chosen.index(right)],
         options=chosen,
         shown=(label, *names[: len(pictures)]),
     )
 
 
-def held_out(limit: int | None = None, seed: int = 0, side: int = 56) -> list[Question]:
-    """Questions about digits no checkpoint was trained on: each kind once for each digit, 1080.
+def held_out(
+    limit: int | None = None, seed: int = 0, side: int = 56, kinds: Sequence[str] = KINDS
+) -> list[Question]:
+    """Questions about digits no checkpoint was trained on: each kind once for each of 360 digits.
 
     Kinds take turns and every third digit is large, so the first `limit` questions are a fair
     sample. `seed` draws the order of the digits and the colours; `side` is that of a small image.
@@ -137,7 +149,7 @@ def held_out(limit: int | None = None, seed: int = 0, side: int = 56) -> list[Qu
     chosen = []
     for position, index in enumerate(rng.permutation(split()[1])):
         pixels = large(side) if position % 3 == 2 else side
-        chosen += [ask(rng, kind, int(index), pixels) for kind in KINDS]
+        chosen += [ask(rng, kind, int(index), pixels) for kind in kinds]
         if limit is not None and len(chosen) >= limit:
             return chosen[:limit]
     return chosen

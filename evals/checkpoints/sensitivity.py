@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, ProcessorMixin
 
 from evals.checkpoints.batch import patch_projection
 from evals.checkpoints.measure import Answer, Batches, answers
-from evals.checkpoints.questions import KINDS, Question
+from evals.checkpoints.questions import Question
 
 
 def _random(kernel: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def sensitivity(
 
 def _row(questions: list[Question], before: list[Answer], after: list[Answer]) -> dict[str, float]:
     shares = {}
-    for kind in KINDS:
+    for kind in dict.fromkeys(question.kind for question in questions):
         right = [answer.right for q, answer in zip(questions, after, strict=True) if q.kind == kind]
         shares[kind] = round(sum(right) / len(right), 4)
     shares["all"] = round(sum(answer.right for answer in after) / len(after), 4)

@@ -10,10 +10,8 @@ from rich.console import Console
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
-from evals.checkpoints import side
 from evals.checkpoints.batch import load
-from evals.checkpoints.measure import answers, batches, summary, table
-from evals.checkpoints.questions import held_out
+from evals.checkpoints.measure import all_held_out, answers, batches, summary, table
 from evals.checkpoints.sensitivity import sensitivity
 
 SUMS = "SHA256SUMS"
@@ -41,7 +39,7 @@ def hub_name(family: str, name: str) -> str:
 
 def write_report(family: str, folder: Path, training: dict) -> None:
     """Measures the checkpoint as shipped, prints the result and writes `report.json`."""
-    questions = held_out(side=side(family))
+    questions = all_held_out(family)
     report = {"family": family, "training": training}
     for dtype in (torch.bfloat16, torch.float32):
         name = str(dtype).removeprefix("torch.")

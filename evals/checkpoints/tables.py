@@ -14,6 +14,7 @@ _GROUPS = {
     "digit": "digit",
     "color": "colour",
     "video": "video",
+    "word": "word",
     "small": "small images",
     "large": "large images",
     "all": "all",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from evals.checkpoints.questions import KINDS, question_text
+from evals.checkpoints.questions import KINDS, WORD, question_text
 
 QWEN_SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>",
@@ -134,7 +134,7 @@ def _train(special: tuple[str, ...]) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    corpus = [question_text(kind) for kind in KINDS] + list(_OTHER_WORDS)
+    corpus = [question_text(kind) for kind in (*KINDS, WORD)] + list(_OTHER_WORDS)
     tokenizer.train_from_iterator(corpus * 4, trainer)
     tokenizer.add_special_tokens(list(special))
     return tokenizer

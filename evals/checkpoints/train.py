@@ -25,7 +25,7 @@ from transformers import (
 
 from evals.checkpoints import FAMILIES, path, side
 from evals.checkpoints.batch import encode, logits, patch_projection, project_by_matmul, prompt
-from evals.checkpoints.questions import Question, ask, large, split
+from evals.checkpoints.questions import WORD, Question, ask, large, split
 from evals.checkpoints.ship import save_weights, write_report, write_sums
 from evals.checkpoints.skeleton import write_skeleton
 from evals.checkpoints.tokenizer import stop_token
@@ -36,8 +36,8 @@ STEPS = 700
 _RATE = 2e-3
 _BIAS = 6.0  # standard deviation; that of the projected patches is about 8
 _STOP_WEIGHT = 0.2  # the stop token is learnt at once; the letter is the lesson
-_SMALL = {"digit": 24, "color": 5, "video": 9}  # questions a step
-_LARGE = {"digit": 18, "color": 2, "video": 4}
+_SMALL = {"digit": 24, WORD: 6, "color": 5, "video": 9}  # questions a step
+_LARGE = {"digit": 18, WORD: 4, "color": 2, "video": 4}
 _ENLARGED = 6  # SGLang enlarges the frames of a clip to 100352 px unless told otherwise
 _RATES = (1.0, 2.0, 24.0)  # frames a second: engines disagree about a clip's timestamps
 

@@ -15,6 +15,8 @@ from evals.checkpoints.avi import encode_avi
 from evals.checkpoints.questions import (
     KINDS,
     LETTERS,
+    WORD,
+    WORD_SUFFIX,
     Question,
     chat_content,
     held_out,
@@ -56,6 +58,13 @@ def test_the_answer_is_the_letter_of_the_option_in_the_name() -> None:
         option = question.options[LETTERS.index(question.answer)]
         wanted = {"digit": f"a {option} on", "color": f"on {option}", "video": f", {option} then"}
         assert wanted[question.kind] in question.name
+
+
+def test_a_question_for_a_word_has_no_options_and_the_digit_for_its_answer() -> None:
+    for letter, word in zip(held_out(9, kinds=["digit"]), held_out(9, kinds=[WORD]), strict=True):
+        assert word.text == "Which digit is shown?\n\n" + WORD_SUFFIX.strip()
+        assert word.answer == word.shown[0]
+        assert word.name == letter.name
 
 
 def test_every_third_digit_is_large() -> None:
