@@ -25,6 +25,7 @@ test: ## everything below, but the old engines (12 minutes on 2 cores)
 	@$(MAKE) --no-print-directory test-transformers-4
 	@$(MAKE) --no-print-directory test-sglang
 	@$(MAKE) --no-print-directory test-vllm
+	@$(MAKE) --no-print-directory test-gate
 
 .PHONY: lint
 lint: ## ruff and mypy
@@ -58,6 +59,21 @@ test-engines-old: ## SGLang 0.5.8 and 0.5.9, vLLM 0.11.0: the last with nn.Conv3
 	@for old in sglang-0.5.8 sglang-0.5.9 vllm-0.11; do \
 	  echo "== $$old" && python=$$($(call environment,$$old)) && $$python $(PYTEST) -v tests/engines || exit 1; \
 	done
+
+.PHONY: test-gate
+test-gate: ## the accuracy gate: statistics, report in a browser, real runs against vLLM
+	@echo "== accuracy gate"
+	@sh environments/browser.sh >/dev/null
+	@$(call environment,vllm) >/dev/null
+	@python=$$($(call environment,lmms-eval)) && $$python $(PYTEST) -v tests/evals/mmmu_gate
+
+.PHONY: gate
+gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGINE=vllm|sglang FAMILY=...)
+	@engine=$$($(call environment,$(ENGINE))) && python=$$($(call environment,lmms-eval)) && \
+	  $$python -m evals.checkpoints.mmmu $(FAMILY) .gate/$(FAMILY).parquet && \
+	  $$python -m evals.mmmu_gate --cpu --engine $(ENGINE) --engine-python $$engine \
+	    --model evals/checkpoints/$(FAMILY) --dataset .gate/$(FAMILY).parquet --max-new-tokens 8 \
+	    --min-accuracy 0.8 --logprobs 60 --out .gate/$(ENGINE)-$(FAMILY)
 
 .PHONY: soak
 soak: ## 30 minutes of mixed and malformed requests against one engine (ENGINE=vllm|sglang)

@@ -51,6 +51,7 @@ ENVIRONMENTS = {
     "vllm-0.11": Environment(
         "8.5 GB, 4 to 8 minutes", complete=True, shims=(), pretend=(("vllm", "0.11.0+cpu"),)
     ),
+    "lmms-eval": Environment("1.9 GB, about 2 minutes", complete=True, shims=()),
     "soak": Environment("0.3 GB, half a minute", shims=()),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,15 @@ class Engine:
     cpu_environ: Mapping[str, str]
     cpu_settings: Mapping[str, Any]
 
-    def launch(self, model: Path, port: int, settings: Mapping[str, Any]) -> list[str]:
-        """The command that serves ``model`` on the loopback interface."""
-        network = {"host": "127.0.0.1", "port": port, "served_model_name": model.name}
-        return [*self.command, str(model), *_flags({**network, **settings})]
+    def launch(self, model: str, name: str, port: int, settings: Mapping[str, Any]) -> list[str]:
+        """The command that serves ``model``, a path or a name, on the loopback interface."""
+        network = {"host": "127.0.0.1", "port": port, "served_model_name": name}
+        return [*self.command, model, *_flags({**network, **settings})]
+
+    def of(self, python: Path) -> Engine:
+        """The same engine as it is installed beside another Python."""
+        executable = _vllm(python) if self.name == "vllm" else _sglang(python)
+        return replace(self, command=executable)
 
 
 def _flags(settings: Mapping[str, Any]) -> list[str]:
@@ -47,9 +52,17 @@ def _flags(settings: Mapping[str, Any]) -> list[str]:
     return flags
 
 
+def _vllm(python: Path) -> tuple[str, ...]:
+    return str(python.with_name("vllm")), "serve"
+
+
+def _sglang(python: Path) -> tuple[str, ...]:
+    return str(python), "-m", "sglang.launch_server", "--model-path"
+
+
 VLLM = Engine(
     name="vllm",
-    command=(str(Path(sys.executable).with_name("vllm")), "serve"),
+    command=_vllm(Path(sys.executable)),
     shown="vllm serve",
     without_plugins={"VLLM_PLUGINS": ""},
     cpu_environ={
@@ -72,7 +85,7 @@ VLLM = Engine(
 
 SGLANG = Engine(
     name="sglang",
-    command=(sys.executable, "-m", "sglang.launch_server", "--model-path"),
+    command=_sglang(Path(sys.executable)),
     shown="python -m sglang.launch_server",
     without_plugins={"SGLANG_PLUGINS": "none"},
     cpu_environ={

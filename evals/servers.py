@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +29,21 @@ class ServerFailed(RuntimeError):
     """The server did not come up; the message ends with the last lines of its log."""
 
 
+class PortInUse(RuntimeError):
+    """A server cannot have the port it was to have."""
+
+
 @dataclass(frozen=True)
 class Server:
-    """A server that answers: its address, the model's name there, and its log."""
+    """A server that answers: its address, the model's name there, its log and its process."""
 
     url: str
     model: str
     log: Path
+    process: subprocess.Popen[bytes]
+
+    def is_running(self) -> bool:
+        return self.process.poll() is None
 
     def client(self) -> OpenAI:
         """A client of its OpenAI API. Proxy settings of the environment are not for loopback."""
@@ -68,24 +76,45 @@ def cpu_server(
         ServerFailed: it ended, or did not serve within five minutes.
     """
     port = free_port()
+    command = engine.launch(str(model), model.name, port, {**engine.cpu_settings, **settings})
+    with running(command, model.name, port, log, {**engine.cpu_environ, **environ}) as server:
+        yield server
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    model: str,
+    port: int,
+    log: Path,
+    environ: Mapping[str, str],
+    start_seconds: float = START_SECONDS,
+) -> Iterator[Server]:
+    """A command that serves ``model`` on a port of the loopback interface, once it serves.
+
+    Raises:
+        ServerFailed: it ended, or did not serve in ``start_seconds``.
+    """
     with log.open("w") as output:
         process = subprocess.Popen(
-            engine.launch(model, port, {**engine.cpu_settings, **settings}),
+            command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **engine.cpu_environ, **environ},
+            env={**os.environ, **environ},
             start_new_session=True,  # its workers are stopped with it
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            _wait_until_ready(process, url, log)
-            yield Server(url, model.name, log)
+            _wait_until_ready(process, url, log, start_seconds)
+            yield Server(url, model, log, process)
         finally:
             _stop(process)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], url: str, log: Path, seconds: float
+) -> None:
+    deadline = time.monotonic() + seconds
     with httpx.Client(trust_env=False, timeout=5) as client:
         while time.monotonic() < deadline:
             if process.poll() is not None:
@@ -96,7 +125,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
             except httpx.TransportError:
                 pass  # not listening yet
             time.sleep(0.1)
-    raise ServerFailed(f"the server did not serve within {START_SECONDS} s{_tail(log)}")
+    raise ServerFailed(f"the server did not serve within {seconds:.0f} s{_tail(log)}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -119,7 +148,20 @@ def _tail(log: Path, lines: int = 30) -> str:
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
+    return claim_port(None)
+
+
+def claim_port(port: int | None) -> int:
+    """A port that nobody listens on: this one, or any for None.
+
+    Raises:
+        PortInUse: somebody listens on it.
+    """
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port or 0))
+        except OSError as error:
+            raise PortInUse(f"port {port} is in use: {error.strerror}") from error
+        found: int = probe.getsockname()[1]
+        return found

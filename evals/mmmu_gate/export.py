@@ -1,0 +1,104 @@
+"""What the gate takes out of a data set: probes to ask with log-probabilities, and pictures.
+
+Runs in lmms-eval's environment, which has the data set as it was asked:
+``python -m evals.mmmu_gate.export FOLDER probes COUNT`` or ``... pictures POSITION...``. FOLDER is
+that of an arm; the result is written beside its task.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lmms_eval.protocol import ChatMessages
+from lmms_eval.tasks import TaskManager, get_task_dict
+from PIL import Image
+
+from evals.checkpoints.avi import encode_avi
+from evals.mmmu_gate.harness import GATE_TASK
+
+FPS = 2.0
+LONGEST_SIDE = 768  # pixels, of a picture in a report or of a clip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="folder of an arm")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("probes").add_argument("count", type=int, help="stills, and as many clips")
+    commands.add_parser("pictures").add_argument("positions", type=int, nargs="+")
+    options = parser.parse_args()
+    manager = TaskManager("ERROR", include_path=str(options.folder))
+    task = get_task_dict([GATE_TASK], manager, "chat")[GATE_TASK]
+    docs = task.test_docs() if task.has_test_docs() else task.validation_docs()
+    if options.command == "probes":
+        file = options.folder / "probes.jsonl"
+        file.write_text(
+            "".join(json.dumps(one) + "\n" for one in probes(task, docs, options.count))
+        )
+    else:
+        file = options.folder / "pictures.json"
+        shown = {str(position): question(task, docs[position]) for position in options.positions}
+        file.write_text(json.dumps(shown) + "\n")
+    print(file)
+
+
+def probes(task: Any, docs: Any, count: int) -> Iterator[dict[str, Any]]:
+    """Questions spread over the data set, and clips that alternate between two of its pictures.
+
+    A still holds its frame twice, so only a clip tells the temporal halves of a kernel apart.
+    """
+    chosen = [round(i * len(docs) / count) for i in range(min(count, len(docs)))]
+    last: Image.Image | None = None
+    for position in chosen:
+        messages = task.doc_to_messages(docs[position])
+        pictures = _pictures(messages)
+        yield {"kind": "still", "position": position, "messages": _openai(messages)}
+        if pictures and last is not None:
+            clip = encode_avi([_small(last), _small(pictures[0], _small(last).size)] * 2, FPS)
+            url = f"data:video/avi;base64,{base64.b64encode(clip).decode()}"
+            content = [
+                {"type": "video_url", "video_url": {"url": url}},
+                *(part for part in _openai(messages)[0]["content"] if part["type"] == "text"),
+            ]
+            asked = [{"role": "user", "content": content}]
+            yield {"kind": "clip", "position": position, "messages": asked}
+        last = pictures[0] if pictures else last
+
+
+def question(task: Any, doc: Any) -> dict[str, Any]:
+    """The text of a question and its pictures, small, as data URLs."""
+    messages = task.doc_to_messages(doc)
+    text = [part["text"] for one in messages for part in one["content"] if part["type"] == "text"]
+    return {"text": "\n".join(text), "pictures": [_data_url(p) for p in _pictures(messages)]}
+
+
+def _openai(messages: Any) -> Any:
+    return ChatMessages(messages=messages).to_openai_messages()
+
+
+def _pictures(messages: Any) -> list[Image.Image]:
+    parts = (part for message in messages for part in message["content"])
+    return [part["url"].convert("RGB") for part in parts if part["type"] == "image"]
+
+
+def _small(picture: Image.Image, size: tuple[int, int] | None = None) -> Image.Image:
+    if size is None:
+        scale = min(1, LONGEST_SIDE / max(picture.size))
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture if picture.size == size else picture.resize(size)
+
+
+def _data_url(picture: Image.Image) -> str:
+    buffer = io.BytesIO()
+    _small(picture).save(buffer, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the gate adds to a task of lmms-eval. Runs inside lmms-eval, copied beside the task's YAML.
+
+- every sample carries a digest of its question, pictures included (`doc_hash` of lmms-eval 0.7.3
+  is the same for all), its subject, a score of its own, and whether a choice could be read;
+- a reply from which no option can be read counts as wrong. lmms-eval draws an option at random.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from lmms_eval.utils import load_yaml_config
+
+CONFIG = json.loads((Path(__file__).parent / "gate.json").read_text())
+PACKAGED = load_yaml_config(CONFIG["packaged"], mode="full")
+UNREADABLE = "none"
+
+
+class _NoChoice:
+    """In place of the module `random` where lmms-eval parses a choice."""
+
+    @staticmethod
+    def choice(options):
+        return UNREADABLE
+
+
+def process_docs(dataset):
+    own = PACKAGED.get("process_docs")
+    if own:
+        dataset = own(dataset)
+    wanted = CONFIG["subjects"]
+    if not wanted:
+        return dataset
+    found = sorted({subject(name) for name in dataset["id"]})
+    if missing := sorted(set(wanted) - set(found)):
+        raise ValueError(f"no subject {', '.join(missing)}; found {', '.join(found)}")
+    return dataset.filter(lambda name: subject(name) in wanted, input_columns=["id"])
+
+
+def process_results(doc, results):
+    outcome = dict(PACKAGED["process_results"](doc, results))
+    outcome["gate"] = {"digest": digest(doc)}
+    if "mmmu_acc" in outcome:
+        outcome["gate"] |= _mmmu(outcome["mmmu_acc"])
+    return outcome
+
+
+def subject(name):
+    """`Art_Theory` of `validation_Art_Theory_12`."""
+    match = re.fullmatch(r"[^_]+_(.+)_\d+", name)
+    return match[1] if match else "all"
+
+
+def digest(doc):
+    """SHA-256 of every field, pictures by mode, size and pixels."""
+    found = hashlib.sha256()
+    for name in sorted(doc):
+        value = doc[name]
+        if hasattr(value, "tobytes"):
+            value = (value.mode, value.size, hashlib.sha256(value.tobytes()).hexdigest())
+        found.update(f"{name}={value!r}\n".encode())
+    return found.hexdigest()
+
+
+def _mmmu(outcome):
+    from lmms_eval.tasks.mmmu.utils import evaluate_mmmu
+
+    _, figures = evaluate_mmmu([outcome])
+    return {
+        "id": outcome["id"],
+        "subject": outcome["subdomain"],
+        "score": float(figures["acc"]),
+        "unreadable": UNREADABLE in outcome["parsed_pred"],
+    }
+
+
+def _replace_random_choice():
+    """Raises RuntimeError where lmms-eval has come to parse in another way."""
+    from lmms_eval.tasks._task_utils import mmmu_mcq_utils
+
+    mmmu_mcq_utils.random = _NoChoice
+    parse = mmmu_mcq_utils.parse_mmmu_multi_choice_response
+    if parse("?", ["A", "B"], {"A": "one", "B": "two"}) != UNREADABLE:
+        raise RuntimeError("this lmms-eval parses a choice in a way the gate does not know")
+
+
+_replace_random_choice()

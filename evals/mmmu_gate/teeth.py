@@ -1,0 +1,184 @@
+"""Does the gate bite? Candidates from copies of a checkpoint with a wrong patch embedding.
+
+    python -m evals.mmmu_gate.teeth --engine vllm [FAMILY...]
+
+Each family is asked once without the extension, then once with it, then with it over each faulty
+copy. What came of each is a line of `evals/mmmu_gate/results/ENGINE-VERSION.csv`. The environment
+of lmms-eval runs it, `--engine-python` is the engine's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from evals import checkpoints
+from evals.checkpoints.mmmu import dataset
+from evals.engines import ENGINES
+from evals.mmmu_gate.options import ENVIRONMENTS
+
+RESULTS = Path(__file__).parent / "results"
+NO_FAULT = "none"
+FAULTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "random": lambda kernel: torch.randn_like(kernel) * kernel.std() + kernel.mean(),
+    "flattened channels-last": lambda k: k.permute(0, 2, 3, 4, 1).reshape(k.shape),
+    "H and W transposed": lambda kernel: kernel.transpose(3, 4),
+    "BGR": lambda kernel: kernel.flip(1),
+    "scaled by 1.1": lambda kernel: kernel * 1.1,
+    "temporal halves swapped": lambda kernel: kernel.flip(2),
+}
+"""Kernels `(D, C, T, P, P)` made wrong. The bias has a fault of its own."""
+NO_BIAS = "bias dropped"
+CHANGES_ANSWERS = tuple(FAULTS)[:4]
+"""What scores must see; the others only log-probabilities do."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("families", nargs="*", metavar="FAMILY", help="default all")
+    parser.add_argument("--engine", choices=ENGINES, default="vllm")
+    parser.add_argument("--engine-python", type=Path, help="default that of .envs")
+    parser.add_argument("--limit", type=int, help="questions of a faulty candidate (default all)")
+    parser.add_argument("--probes", type=int, default=60, help="stills, and as many clips")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    python = options.engine_python or ENVIRONMENTS / options.engine / "bin" / "python"
+    console = Console()
+    wrong = []
+    for family in options.families or checkpoints.FAMILIES:
+        with tempfile.TemporaryDirectory(prefix="engine_ext-teeth-") as folder:
+            run = Run(options.engine, python, family, Path(folder), options.probes)
+            for fault, result in run.results(options.limit):
+                row = summarised(options.engine, family, fault, result)
+                file = record(options.results, row)
+                console.print(f"{family}, {fault}: {row['verdict']} {row['reasons'][:150]}")
+                if not as_it_must_be(row):
+                    wrong.append(f"{family}, {fault}")
+    console.print(f"written: {file}")
+    for one in wrong:
+        console.print(f"[red]not as it must be: {one}")
+    return 1 if wrong else 0
+
+
+class Run:
+    """One family on one engine: the baseline, and candidates against it."""
+
+    def __init__(self, engine: str, python: Path, family: str, folder: Path, probes: int) -> None:
+        self.engine, self.python, self.family = engine, python, family
+        self.folder, self.probes = folder, probes
+        self.questions = folder / "questions.parquet"
+        dataset(family).to_parquet(self.questions)
+
+    def results(self, limit: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each fault and the report of the gate; no fault comes first, with all questions."""
+        yield NO_FAULT, self._gate(NO_FAULT, [], None)
+        baseline = self.folder / NO_FAULT / "baseline" / "samples.jsonl"
+        if limit is not None:
+            first = self._gate("first", [], limit)
+            assert first["verdict"] != "INVALID", first["reasons"]
+            baseline = self.folder / "first" / "baseline" / "samples.jsonl"
+        for fault, copy in faulty_copies(self.family, self.folder):
+            given = ["--baseline-samples", str(baseline), "--candidate-model", str(copy)]
+            yield fault, self._gate(fault, given, limit)
+            shutil.rmtree(copy)
+
+    def _gate(self, name: str, given: list[str], limit: int | None) -> Mapping[str, Any]:
+        out = self.folder / name.replace(" ", "-")
+        command = [
+            *(sys.executable, "-m", "evals.mmmu_gate", "--cpu", "--engine", self.engine),
+            *("--engine-python", str(self.python), "--model", str(checkpoints.path(self.family))),
+            *("--dataset", str(self.questions), "--max-new-tokens", "8", "--out", str(out)),
+            *("--logprobs", str(self.probes), *given),
+            *(() if limit is None else ("--limit", str(limit), "--smoke")),
+        ]
+        subprocess.run(command, check=False)
+        found: dict[str, Any] = json.loads((out / "report.json").read_text())
+        return found
+
+
+def faulty_copies(family: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Copies of the checkpoint in ``folder``, one for each fault it can have."""
+    torch.manual_seed(0)
+    source = checkpoints.path(family)
+    weights = load_file(source / "model.safetensors")
+    kernel = next(name for name in weights if name.endswith("patch_embed.proj.weight"))
+    bias = kernel.removesuffix("weight") + "bias"
+    changes = {fault: {kernel: damage(weights[kernel])} for fault, damage in FAULTS.items()}
+    if bias in weights:
+        changes[NO_BIAS] = {bias: torch.zeros_like(weights[bias])}
+    for fault, changed in changes.items():
+        copy = folder / f"{family}-{fault.replace(' ', '-')}"
+        shutil.copytree(source, copy)
+        wrong = {name: tensor.contiguous() for name, tensor in {**weights, **changed}.items()}
+        save_file(wrong, copy / "model.safetensors", metadata={"format": "pt"})
+        yield fault, copy
+
+
+def summarised(engine: str, family: str, fault: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of the record."""
+    overall = result["overall"] or {}
+    candidate = result["arms"].get("candidate", {}).get("environment", {})
+    kinds = {one["kind"]: one for one in result["logprobs"]}
+    row = {
+        "date": date.today().isoformat(),
+        "engine": engine,
+        "version": candidate.get(engine),
+        "family": family,
+        "fault": fault,
+        "verdict": result["verdict"],
+        "questions": overall.get("count"),
+        "baseline": overall.get("baseline"),
+        "candidate": overall.get("candidate"),
+        "lost": overall.get("lost"),
+        "won": overall.get("won"),
+        "identical": overall.get("identical"),
+    }
+    for kind in ("still", "clip"):
+        row[f"{kind}_nats"] = kinds.get(kind, {}).get("mean")
+        row[f"{kind}_nats_most"] = kinds.get(kind, {}).get("largest")
+    return {**row, "reasons": "; ".join(result["reasons"])}
+
+
+def as_it_must_be(row: Mapping[str, Any]) -> bool:
+    """The same answers pass; what changes answers fails by them, the rest by probabilities."""
+    if row["fault"] == NO_FAULT:
+        return row["verdict"] == "PASS" and row["lost"] == row["won"] == 0 and row["identical"] == 1
+    if row["fault"] in CHANGES_ANSWERS:
+        return row["verdict"] == "FAIL" and "answers worse" in row["reasons"]
+    return row["verdict"] == "FAIL" and "log-probabilities" in row["reasons"]
+
+
+def record(folder: Path, row: Mapping[str, Any]) -> Path:
+    """Put the line into its file, in place of an older one of the same family and fault."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{row['engine']}-{row['version']}.csv"
+    rows: list[Mapping[str, Any]] = []
+    if file.exists():
+        with file.open(newline="") as stream:
+            same = (row["family"], row["fault"])
+            rows = [o for o in csv.DictReader(stream) if (o["family"], o["fault"]) != same]
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, row])
+    return file
+
+
+if __name__ == "__main__":
+    sys.exit(main())
