@@ -59,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show(console, result)
     for file in written:
         console.print(f"written: {file}", highlight=False, soft_wrap=True)
+    for kept in sorted(gate.folder.glob(f"*/{SAMPLES}")):
+        console.print(f"replies: {kept}", highlight=False, soft_wrap=True)
     if options.json:
         print(json.dumps(result, indent=1, default=str))
     return judged.verdict.value
@@ -70,7 +72,7 @@ def _prepared(options: argparse.Namespace, console: Console) -> tuple[Gate, dict
     told = harness.describe()
     find_task(options.task, Path(told["tasks"]))
     if options.dataset is not None:
-        check(options.dataset, options.task)
+        check(options.dataset, options.task, options.subjects)
     if options.engine is not None:
         executable = Path(ENGINES[options.engine].of(options.engine_python).command[0])
         if not executable.exists():
@@ -152,7 +154,7 @@ def _judged(
     invalid = reasons(
         baseline,
         candidate,
-        features=options.features.split(","),
+        features=[word.strip() for word in options.features.split(",")],
         trust_arms=options.trust_arms,
         min_accuracy=options.min_accuracy,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
+
+from evals.mmmu_gate.subjects import subject
 
 MMMU_COLUMNS = {"id", "question", "options", "answer", "question_type", "image_1"}
 
@@ -14,16 +17,17 @@ class BadDataset(ValueError):
     """The files hold no questions, or not such questions."""
 
 
-def check(path: Path, task: str) -> int:
+def check(path: Path, task: str, subjects: Sequence[str] = ()) -> int:
     """The number of questions of a file, or of the files of a folder.
 
     Raises:
-        BadDataset: none, no Parquet, or columns of MMMU are missing where its task is asked.
+        BadDataset: none, no Parquet, no such subjects, or columns of MMMU are missing where its
+            task is asked.
     """
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files:
         raise BadDataset(f"no *.parquet in {path}")
-    count = 0
+    count, names = 0, []
     for file in files:
         try:
             found = pyarrow.parquet.ParquetFile(file)
@@ -36,6 +40,10 @@ def check(path: Path, task: str) -> int:
                 f" {', '.join(found.schema_arrow.names)}"
             )
         count += found.metadata.num_rows
+        names += found.read(["id"])["id"].to_pylist() if subjects else []
     if not count:
         raise BadDataset(f"{path} holds no question")
+    known = {subject(name) for name in names}
+    if missing := sorted(set(subjects) - known):
+        raise BadDataset(f"no subject {', '.join(missing)}; found {', '.join(sorted(known))}")
     return count

@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[2]
 TASK = Path(__file__).parent / "task" / "gate_task.py"
 GATE_TASK = "engine_ext_gate"
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
 FAILURE = re.compile(r"All \d+ attempts failed\. Last error: ([^\r\n]*)")
 LAST_LINES = 15
+STOP_SECONDS = 10
 
 
 class HarnessFailed(RuntimeError):
@@ -201,7 +203,11 @@ def _watch(
     progress: Callable[[int, int], None],
     alive: Callable[[], bool],
 ) -> None:
-    environ = {**os.environ, "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "none")}
+    environ = {
+        **os.environ,
+        "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "none"),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ
@@ -225,7 +231,11 @@ def _watch(
                     return
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _tail(log: Path) -> str:

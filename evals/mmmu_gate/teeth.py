@@ -16,35 +16,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from evals import checkpoints
 from evals.checkpoints.mmmu import dataset
 from evals.engines import ENGINES
+from evals.mmmu_gate.faults import CHANGES_ANSWERS, NO_FAULT, faulty_copies
 from evals.mmmu_gate.options import ENVIRONMENTS
-
-RESULTS = Path(__file__).parent / "results"
-NO_FAULT = "none"
-FAULTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "random": lambda kernel: torch.randn_like(kernel) * kernel.std() + kernel.mean(),
-    "flattened channels-last": lambda k: k.permute(0, 2, 3, 4, 1).reshape(k.shape),
-    "H and W transposed": lambda kernel: kernel.transpose(3, 4),
-    "BGR": lambda kernel: kernel.flip(1),
-    "scaled by 1.1": lambda kernel: kernel * 1.1,
-    "temporal halves swapped": lambda kernel: kernel.flip(2),
-}
-"""Kernels `(D, C, T, P, P)` made wrong. The bias has a fault of its own."""
-NO_BIAS = "bias dropped"
-CHANGES_ANSWERS = tuple(FAULTS)[:4]
-"""What scores must see; the others only log-probabilities do."""
+from evals.mmmu_gate.page import RESULTS
 
 
 def main() -> int:
@@ -54,7 +38,6 @@ def main() -> int:
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="default all")
     parser.add_argument("--engine", choices=ENGINES, default="vllm")
     parser.add_argument("--engine-python", type=Path, help="default that of .envs")
-    parser.add_argument("--limit", type=int, help="questions of a faulty candidate (default all)")
     parser.add_argument("--probes", type=int, default=60, help="stills, and as many clips")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -64,7 +47,7 @@ def main() -> int:
     for family in options.families or checkpoints.FAMILIES:
         with tempfile.TemporaryDirectory(prefix="engine_ext-teeth-") as folder:
             run = Run(options.engine, python, family, Path(folder), options.probes)
-            for fault, result in run.results(options.limit):
+            for fault, result in run.results():
                 row = summarised(options.engine, family, fault, result)
                 file = record(options.results, row)
                 console.print(f"{family}, {fault}: {row['verdict']} {row['reasons'][:150]}")
@@ -85,49 +68,26 @@ class Run:
         self.questions = folder / "questions.parquet"
         dataset(family).to_parquet(self.questions)
 
-    def results(self, limit: int | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Each fault and the report of the gate; no fault comes first, with all questions."""
-        yield NO_FAULT, self._gate(NO_FAULT, [], None)
+    def results(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each fault and the report of the gate; no fault comes first."""
+        yield NO_FAULT, self._gate(NO_FAULT, [])
         baseline = self.folder / NO_FAULT / "baseline" / "samples.jsonl"
-        if limit is not None:
-            first = self._gate("first", [], limit)
-            assert first["verdict"] != "INVALID", first["reasons"]
-            baseline = self.folder / "first" / "baseline" / "samples.jsonl"
         for fault, copy in faulty_copies(self.family, self.folder):
             given = ["--baseline-samples", str(baseline), "--candidate-model", str(copy)]
-            yield fault, self._gate(fault, given, limit)
+            yield fault, self._gate(fault, given)
             shutil.rmtree(copy)
 
-    def _gate(self, name: str, given: list[str], limit: int | None) -> Mapping[str, Any]:
+    def _gate(self, name: str, given: list[str]) -> Mapping[str, Any]:
         out = self.folder / name.replace(" ", "-")
         command = [
             *(sys.executable, "-m", "evals.mmmu_gate", "--cpu", "--engine", self.engine),
             *("--engine-python", str(self.python), "--model", str(checkpoints.path(self.family))),
             *("--dataset", str(self.questions), "--max-new-tokens", "8", "--out", str(out)),
             *("--logprobs", str(self.probes), *given),
-            *(() if limit is None else ("--limit", str(limit), "--smoke")),
         ]
         subprocess.run(command, check=False)
         found: dict[str, Any] = json.loads((out / "report.json").read_text())
         return found
-
-
-def faulty_copies(family: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Copies of the checkpoint in ``folder``, one for each fault it can have."""
-    torch.manual_seed(0)
-    source = checkpoints.path(family)
-    weights = load_file(source / "model.safetensors")
-    kernel = next(name for name in weights if name.endswith("patch_embed.proj.weight"))
-    bias = kernel.removesuffix("weight") + "bias"
-    changes = {fault: {kernel: damage(weights[kernel])} for fault, damage in FAULTS.items()}
-    if bias in weights:
-        changes[NO_BIAS] = {bias: torch.zeros_like(weights[bias])}
-    for fault, changed in changes.items():
-        copy = folder / f"{family}-{fault.replace(' ', '-')}"
-        shutil.copytree(source, copy)
-        wrong = {name: tensor.contiguous() for name, tensor in {**weights, **changed}.items()}
-        save_file(wrong, copy / "model.safetensors", metadata={"format": "pt"})
-        yield fault, copy
 
 
 def summarised(engine: str, family: str, fault: str, result: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,10 +118,10 @@ def summarised(engine: str, family: str, fault: str, result: Mapping[str, Any]) 
 def as_it_must_be(row: Mapping[str, Any]) -> bool:
     """The same answers pass; what changes answers fails by them, the rest by probabilities."""
     if row["fault"] == NO_FAULT:
-        return row["verdict"] == "PASS" and row["lost"] == row["won"] == 0 and row["identical"] == 1
-    if row["fault"] in CHANGES_ANSWERS:
-        return row["verdict"] == "FAIL" and "answers worse" in row["reasons"]
-    return row["verdict"] == "FAIL" and "log-probabilities" in row["reasons"]
+        figures = [float(row[name]) for name in ("lost", "won", "identical")]
+        return row["verdict"] == "PASS" and figures == [0, 0, 1]
+    said = "answers worse" if row["fault"] in CHANGES_ANSWERS else "log-probabilities"
+    return row["verdict"] == "FAIL" and said in row["reasons"]
 
 
 def record(folder: Path, row: Mapping[str, Any]) -> Path:

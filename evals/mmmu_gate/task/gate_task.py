@@ -7,10 +7,11 @@
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from lmms_eval.utils import load_yaml_config
+
+from evals.mmmu_gate.subjects import subject
 
 CONFIG = json.loads((Path(__file__).parent / "gate.json").read_text())
 PACKAGED = load_yaml_config(CONFIG["packaged"], mode="full")
@@ -34,7 +35,8 @@ def process_docs(dataset):
         return dataset
     found = sorted({subject(name) for name in dataset["id"]})
     if missing := sorted(set(wanted) - set(found)):
-        raise ValueError(f"no subject {', '.join(missing)}; found {', '.join(found)}")
+        # An Exception here would be tried again and hidden behind a RetryError.
+        raise SystemExit(f"no subject {', '.join(missing)}; found {', '.join(found)}")
     return dataset.filter(lambda name: subject(name) in wanted, input_columns=["id"])
 
 
@@ -44,12 +46,6 @@ def process_results(doc, results):
     if "mmmu_acc" in outcome:
         outcome["gate"] |= _mmmu(outcome["mmmu_acc"])
     return outcome
-
-
-def subject(name):
-    """`Art_Theory` of `validation_Art_Theory_12`."""
-    match = re.fullmatch(r"[^_]+_(.+)_\d+", name)
-    return match[1] if match else "all"
 
 
 def digest(doc):

@@ -39,3 +39,13 @@ def test_missing_columns_are_named_beside_those_there_are(tmp_path):
 def test_files_without_a_question_are_refused(tmp_path):
     with pytest.raises(BadDataset, match="holds no question"):
         check(write(tmp_path / "a.parquet", MMMU_COLUMNS, 0), "mmmu_val")
+
+
+def test_a_subject_that_is_not_there_is_named_beside_those_that_are(tmp_path):
+    rows = {name: ["x"] * 3 for name in MMMU_COLUMNS}
+    rows["id"] = ["validation_Art_1", "validation_Art_Theory_12", "validation_Music_2"]
+    file = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table(rows), file)
+    assert check(file, "mmmu_val", ["Art_Theory"]) == 3
+    with pytest.raises(BadDataset, match=r"no subject Math; found Art, Art_Theory, Music"):
+        check(file, "mmmu_val", ["Art", "Math"])

@@ -1,0 +1,81 @@
+"""The tables of docs/gate.md, drawn from what `evals.mmmu_gate.teeth` recorded.
+
+python -m evals.mmmu_gate.page    # rewrites them
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from evals.markdown import table, with_drawn
+from evals.mmmu_gate.faults import NO_FAULT
+from evals.reliability.engines import in_order, titled
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "gate.md"
+
+Rows = Sequence[Mapping[str, str]]
+
+
+def recorded(folder: Path = RESULTS) -> Rows:
+    """Every line of every engine."""
+    found: list[Mapping[str, str]] = []
+    for file in sorted(folder.glob("*.csv")):
+        with file.open(newline="") as stream:
+            found += csv.DictReader(stream)
+    return found
+
+
+def with_tables(text: str) -> str:
+    """The page with its tables drawn anew."""
+    rows = recorded()
+    faulty = [row for row in rows if row["fault"] != NO_FAULT]
+    same = [row for row in rows if row["fault"] == NO_FAULT]
+    return with_drawn(text, {"same": _same(same), "teeth": _teeth(faulty)})
+
+
+def _same(rows: Rows) -> str:
+    """A row for each engine and family: the extension off against on."""
+    columns = ("engine", "family", "verdict", "n", "baseline", "candidate", "lost", "won")
+    lines = []
+    for engine, version in in_order({(row["engine"], row["version"]) for row in rows}):
+        for row in rows:
+            if (row["engine"], row["version"]) == (engine, version):
+                shares = [f"{float(row[arm]):.3f}" for arm in ("baseline", "candidate")]
+                asked = [row["verdict"], row["questions"], *shares, row["lost"], row["won"]]
+                nats = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
+                identical = f"{float(row['identical']):.0%}"
+                shown = titled(engine, version)
+                lines.append([shown, row["family"], *asked, identical, nats])
+    return table([*columns, "identical text", "nats, stills and clips"], lines)
+
+
+def _teeth(rows: Rows) -> str:
+    """A row for each engine and fault; a cell says by what a family's run failed."""
+    families = list(dict.fromkeys(row["family"] for row in rows))
+    lines = []
+    for engine, version in in_order({(row["engine"], row["version"]) for row in rows}):
+        own = [row for row in rows if (row["engine"], row["version"]) == (engine, version)]
+        for fault in dict.fromkeys(row["fault"] for row in own):
+            found = {row["family"]: row for row in own if row["fault"] == fault}
+            cells = [_cell(found.get(family)) for family in families]
+            lines.append([titled(engine, version), fault, *cells])
+    return table(["engine", "fault", *families], lines)
+
+
+def _cell(row: Mapping[str, str] | None) -> str:
+    if row is None:
+        return "no bias"
+    shares = f"{float(row['baseline']):.2f} to {float(row['candidate']):.2f}"
+    nats = f"{float(row['still_nats']):.2f}, {float(row['clip_nats']):.2f}"
+    return f"{row['verdict']}: {shares}; {nats} nats"
+
+
+def main() -> None:
+    PAGE.write_text(with_tables(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
