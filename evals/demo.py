@@ -7,7 +7,6 @@ and the status file says that the projection was replaced and verified.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,7 +20,7 @@ from evals.asking import Reply, ask
 from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
 from evals.engines import ENGINES, Engine
 from evals.expected import LOGPROB_TOLERANCE, SHARE_RIGHT
-from evals.servers import cpu_server
+from evals.servers import cpu_server, end_on_sigterm
 
 
 def main() -> int:
@@ -31,8 +30,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=6, help="how many (default 6)")
     parser.add_argument("--logs", type=Path, help="folder for server logs (default: a new one)")
     options = parser.parse_args()
-    # Python ends at once on SIGTERM, without leaving the blocks that stop the servers.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     logs = options.logs or Path(tempfile.mkdtemp(prefix="engine_ext-demo-"))
     logs.mkdir(parents=True, exist_ok=True)
     console = Console(width=max(Console().width, 120))

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ from evals.engines import Engine
 
 START_SECONDS = 300
 STOP_SECONDS = 30
+LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+"""How an address of this machine begins: proxy settings are not for it."""
+
+
+def end_on_sigterm() -> None:
+    """Leave by an exception, so that servers are stopped: by itself Python ends at once."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class ServerFailed(RuntimeError):

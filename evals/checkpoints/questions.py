@@ -9,7 +9,6 @@ The digits are scikit-learn's `load_digits`: 1797 labelled 8x8 scans. Four fifth
 training, the rest is held out. This module needs numpy, Pillow and scikit-learn; no torch.
 """
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from evals.checkpoints.avi import encode_avi
+from evals.data_url import data_url
 
 KINDS = ("digit", "color", "video")
 WORD = "word"
@@ -162,17 +162,13 @@ def chat_content(question: Question) -> list[dict]:
     """
     if question.is_video:
         clip = encode_avi(question.images, FPS)
-        part = {"type": "video_url", "video_url": {"url": _data_url("video/avi", clip)}}
+        part = {"type": "video_url", "video_url": {"url": data_url("video/avi", clip)}}
     else:
         buffer = io.BytesIO()
         question.images[0].save(buffer, format="PNG")
-        png = _data_url("image/png", buffer.getvalue())
+        png = data_url("image/png", buffer.getvalue())
         part = {"type": "image_url", "image_url": {"url": png}}
     return [part, {"type": "text", "text": question.text}]
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _shifted(ink: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -27,15 +26,14 @@ from evals.mmmu_gate.options import BadOptions, parse
 from evals.mmmu_gate.samples import BadSamples
 from evals.mmmu_gate.validity import Arm, reasons
 from evals.mmmu_gate.verdict import Judged, Verdict, judge
-from evals.servers import PortInUse, ServerFailed, claim_port
+from evals.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm
 
 FAILURES = (ArmFailed, BadDataset, BadOptions, BadSamples, HarnessFailed, PortInUse, ServerFailed)
 UNUSABLE = Verdict.INVALID.value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    # Python ends at once on SIGTERM, without leaving the blocks that stop the servers.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     console = Console(stderr=True, width=max(Console(stderr=True).width, 120))
     try:
         options = parse(arguments)

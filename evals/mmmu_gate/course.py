@@ -26,10 +26,11 @@ from rich.progress import (
 from engine_ext import status
 from evals.mmmu_gate import logprobs, samples
 from evals.mmmu_gate.arms import Endpoint
+from evals.mmmu_gate.dataset import parquet_files
 from evals.mmmu_gate.harness import Harness, HarnessFailed, Questions
 from evals.mmmu_gate.validity import Arm
+from evals.project import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[2]
 SAMPLES, ARM, PROBED = "samples.jsonl", "arm.json", "logprobs.jsonl"
 
 Serve = Callable[[Path], AbstractContextManager[Endpoint]]
@@ -82,11 +83,7 @@ class Gate:
         return stored(name, folder / SAMPLES, self.score)
 
     def _ask(self, progress: Progress, name: str, endpoint: Endpoint, folder: Path) -> Path:
-        bar = progress.add_task(f"{name}: asking", total=None)
-
-        def tick(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
+        tick = _bar(progress, f"{name}: asking")
         return self.harness.ask(
             self.questions,
             endpoint.url,
@@ -98,13 +95,9 @@ class Gate:
         )
 
     def _probe(self, progress: Progress, name: str, endpoint: Endpoint, folder: Path) -> None:
-        bar = progress.add_task(f"{name}: log-probabilities", total=None)
+        tick = _bar(progress, f"{name}: log-probabilities")
         self.export(folder, "probes", str(self.probes))
         asked = logprobs.read_probes(folder / "probes.jsonl")
-
-        def tick(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
         found = logprobs.ask(asked, endpoint.url, endpoint.model, self.concurrency, tick)
         lines = [json.dumps(asdict(one)) + "\n" for one in found]
         (folder / PROBED).write_text("".join(lines))
@@ -131,6 +124,16 @@ class Gate:
         )
         with Progress(*columns, console=self.console) as progress:
             yield progress
+
+
+def _bar(progress: Progress, doing: str) -> Callable[[int, int], None]:
+    """A bar of its own: call with what is done, and all."""
+    bar = progress.add_task(doing, total=None)
+
+    def tick(done: int, total: int) -> None:
+        progress.update(bar, completed=done, total=total)
+
+    return tick
 
 
 def stored(name: str, file: Path, score: str | None) -> Arm:
@@ -163,8 +166,7 @@ def digest(dataset: Path | None) -> str | None:
     """SHA-256 of a Parquet file, or of all in a folder; None for a data set of the hub."""
     if dataset is None:
         return None
-    files = sorted(dataset.glob("*.parquet")) if dataset.is_dir() else [dataset]
     found = hashlib.sha256()
-    for file in files:
+    for file in parquet_files(dataset):
         found.update(file.name.encode() + os.fsencode("\0") + file.read_bytes())
     return found.hexdigest()

@@ -17,6 +17,11 @@ class BadDataset(ValueError):
     """The files hold no questions, or not such questions."""
 
 
+def parquet_files(path: Path) -> list[Path]:
+    """A file itself, or those of a folder in a fixed order."""
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+
+
 def check(path: Path, task: str, subjects: Sequence[str] = ()) -> int:
     """The number of questions of a file, or of the files of a folder.
 
@@ -24,7 +29,7 @@ def check(path: Path, task: str, subjects: Sequence[str] = ()) -> int:
         BadDataset: none, no Parquet, no such subjects, or columns of MMMU are missing where its
             task is asked.
     """
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    files = parquet_files(path)
     if not files:
         raise BadDataset(f"no *.parquet in {path}")
     count, names = 0, []

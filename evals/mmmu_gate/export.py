@@ -8,8 +8,6 @@ that of an arm; the result is written beside its task.
 from __future__ import annotations
 
 import argparse
-import base64
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +18,9 @@ from lmms_eval.tasks import TaskManager, get_task_dict
 from PIL import Image
 
 from evals.checkpoints.avi import encode_avi
+from evals.data_url import data_url
 from evals.mmmu_gate.harness import GATE_TASK
+from evals.soak.pictures import encode
 
 FPS = 2.0
 LONGEST_SIDE = 768  # pixels, of a picture in a report or of a clip
@@ -61,7 +61,7 @@ def probes(task: Any, docs: Any, count: int) -> Iterator[dict[str, Any]]:
         yield {"kind": "still", "position": position, "messages": _openai(messages)}
         if pictures and last is not None:
             clip = encode_avi([_small(last), _small(pictures[0], _small(last).size)] * 2, FPS)
-            url = f"data:video/avi;base64,{base64.b64encode(clip).decode()}"
+            url = data_url("video/avi", clip)
             content = [
                 {"type": "video_url", "video_url": {"url": url}},
                 *(part for part in _openai(messages)[0]["content"] if part["type"] == "text"),
@@ -75,7 +75,7 @@ def question(task: Any, doc: Any) -> dict[str, Any]:
     """The text of a question and its pictures, small, as data URLs."""
     messages = task.doc_to_messages(doc)
     text = [part["text"] for one in messages for part in one["content"] if part["type"] == "text"]
-    return {"text": "\n".join(text), "pictures": [_data_url(p) for p in _pictures(messages)]}
+    return {"text": "\n".join(text), "pictures": [_png(p) for p in _pictures(messages)]}
 
 
 def _openai(messages: Any) -> Any:
@@ -94,10 +94,8 @@ def _small(picture: Image.Image, size: tuple[int, int] | None = None) -> Image.I
     return picture if picture.size == size else picture.resize(size)
 
 
-def _data_url(picture: Image.Image) -> str:
-    buffer = io.BytesIO()
-    _small(picture).save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+def _png(picture: Image.Image) -> str:
+    return data_url("image/png", encode(_small(picture), "PNG"))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
+from evals.mmmu_gate.dataset import parquet_files
+from evals.project import PROJECT
+from evals.servers import LOOPBACK
+
 TASK = Path(__file__).parent / "task" / "gate_task.py"
 GATE_TASK = "engine_ext_gate"
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
 FAILURE = re.compile(r"All \d+ attempts failed\. Last error: ([^\r\n]*)")
 LAST_LINES = 15
@@ -156,7 +158,7 @@ def write_task(questions: Questions, tasks: Path, folder: Path) -> Path:
     text = packaged.read_text()
     if questions.dataset is not None:
         split = _split(packaged)
-        files = {split: _parquet(questions.dataset)}
+        files = {split: [str(file) for file in parquet_files(questions.dataset)]}
         lines += ["dataset_path: parquet", "dataset_name: null"]
         lines.append(f"dataset_kwargs: {json.dumps({'data_files': files})}")
     lines.append("process_docs: !function gate_task.process_docs")
@@ -191,10 +193,6 @@ def _split(packaged: Path) -> str:
     if included := re.search(r"^include:\s*(\S+)", text, re.MULTILINE):
         return _split(packaged.parent / included[1])
     raise HarnessFailed(f"{packaged} names no split")
-
-
-def _parquet(path: Path) -> list[str]:
-    return [str(file) for file in (sorted(path.glob("*.parquet")) if path.is_dir() else [path])]
 
 
 def _watch(

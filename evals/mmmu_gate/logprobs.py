@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from evals.servers import LOOPBACK
+
 KINDS = ("still", "clip")
 TOP = 5
 TIMEOUT = 300  # seconds
@@ -65,7 +67,7 @@ def ask(
     Raises:
         ProbeFailed: a request failed, or carries no log-probabilities.
     """
-    trusted = not url.startswith(("http://127.0.0.1", "http://localhost"))
+    trusted = not url.startswith(LOOPBACK)
     with (
         httpx.Client(trust_env=trusted, timeout=TIMEOUT) as client,
         ThreadPoolExecutor(concurrency) as pool,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,9 +10,8 @@ from pathlib import Path
 
 from engine_ext.features import DEFAULT
 from evals.engines import ENGINES
+from evals.project import ENVIRONMENTS
 
-PROJECT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs"))
 LMMS_EVAL = ENVIRONMENTS / "lmms-eval" / "bin" / "python"
 LOGPROB_TOLERANCE = 0.02
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from evals.markdown import table, with_drawn
 from evals.mmmu_gate.faults import NO_FAULT
+from evals.project import PROJECT
 from evals.reliability.engines import in_order, titled
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "gate.md"
+PAGE = PROJECT / "docs" / "gate.md"
 
 Rows = Sequence[Mapping[str, str]]
 

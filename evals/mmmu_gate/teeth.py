@@ -27,8 +27,8 @@ from evals import checkpoints
 from evals.checkpoints.mmmu import dataset
 from evals.engines import ENGINES
 from evals.mmmu_gate.faults import CHANGES_ANSWERS, NO_FAULT, faulty_copies
-from evals.mmmu_gate.options import ENVIRONMENTS
 from evals.mmmu_gate.page import RESULTS
+from evals.project import ENVIRONMENTS
 
 
 def main() -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from evals.markdown import with_drawn
-from evals.reliability.page import PROJECT, drawn
+from evals.project import PROJECT
+from evals.reliability.page import drawn
 
 PAGE = PROJECT / "docs" / "reliability.md"
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from evals.markdown import table
+from evals.project import PROJECT
 from evals.reliability import record, soak
 from evals.reliability.engines import in_order, titled
 
-PROJECT = Path(__file__).parents[2]
 SEALING = PROJECT / "benchmarks" / "results" / "sealing.csv"
 
 HOLDS = {

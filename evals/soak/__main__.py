@@ -10,8 +10,6 @@ the answers before and after are stock's, and the memory did not grow.
 from __future__ import annotations
 
 import argparse
-import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,14 +21,13 @@ from rich.markup import escape
 
 from evals import checkpoints
 from evals.engines import ENGINES
-from evals.servers import ServerFailed
+from evals.project import ENVIRONMENTS, PROJECT
+from evals.servers import ServerFailed, end_on_sigterm
 from evals.soak import outcome, report
 from evals.soak.arm import DEFAULT, OFF, ON, PROMPT
 from evals.soak.course import Soak, Soaked, Stock
 from evals.soak.load import Load, LoadFailed
 
-PROJECT = Path(__file__).resolve().parents[2]
-ENVIRONMENTS = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs"))
 LOCUST = ENVIRONMENTS / "soak" / "bin" / "python"
 WARM_UP_RATE = 5
 """Times the rate of the soak: allocators of engines settle after about 1500 requests."""
@@ -42,8 +39,7 @@ MALLOC_HELP = (
 
 def main() -> int:
     options = _options()
-    # Python ends at once on SIGTERM, without leaving the blocks that stop the server.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_on_sigterm()
     console = Console(width=max(Console().width, 100))
     soak = Soak(
         engine=ENGINES[options.engine],

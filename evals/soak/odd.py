@@ -11,7 +11,8 @@ from typing import Any
 from PIL import Image
 
 from evals.checkpoints.avi import encode_avi
-from evals.soak.pictures import claimed_png, data_url, encode, png, truncated
+from evals.data_url import data_url
+from evals.soak.pictures import claimed_png, encode, png, truncated
 
 Content = list[dict[str, Any]]
 SIDE = 56  # pixels, four patches

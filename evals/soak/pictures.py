@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import struct
 import zlib
@@ -34,10 +33,6 @@ def claimed_png(width: int, height: int) -> bytes:
 def truncated(data: bytes) -> bytes:
     """The first half of a file."""
     return data[: len(data) // 2]
-
-
-def data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

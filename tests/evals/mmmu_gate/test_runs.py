@@ -19,7 +19,7 @@ from engine_ext import status
 from evals import checkpoints
 from evals.checkpoints.mmmu import dataset
 from evals.engines import ENGINES
-from evals.mmmu_gate.options import ENVIRONMENTS
+from evals.project import ENVIRONMENTS
 from evals.servers import cpu_server
 
 FAMILY = "qwen3_vl"
