@@ -26,11 +26,12 @@ SMALL_CACHES: Mapping[str, Mapping[str, Any]] = {
     "vllm": {"mm_processor_cache_gb": 0.05, "num_gpu_blocks_override": 256},
     "sglang": {},
 }
-# oneDNN keeps 1024 compiled products, one for each shape, and every length of prompt is a shape.
-ONEDNN = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32"}
+# oneDNN keeps 1024 compiled products and torch, above it, 1024 more: one for each shape, and every
+# length of prompt and size of picture is a shape.
+SHAPES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32", "LRU_CACHE_CAPACITY": "32"}
 SMALL_CACHES_ENVIRON: Mapping[str, Mapping[str, str]] = {
-    "vllm": ONEDNN,
-    "sglang": {"SGLANG_VLM_CACHE_SIZE_MB": "1", **ONEDNN},
+    "vllm": SHAPES,
+    "sglang": {"SGLANG_VLM_CACHE_SIZE_MB": "1", **SHAPES},
 }
 
 # glibc raises its threshold for mmap to the size of what is freed, up to 32 MiB, and keeps what is
