@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _prepared(options: argparse.Namespace, console: Console) -> tuple[Gate, dict[str, object]]:
     """What is needed of both arms is there, before a server is started."""
     harness = Harness(options.lmms_eval_python)
-    told = harness.describe()
+    told = harness.about
     find_task(options.task, Path(told["tasks"]))
     if options.dataset is not None:
         check(options.dataset, options.task, options.subjects)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 
-from evals.mmmu_gate.subjects import subject
+from evals.mmmu_gate.subjects import unknown
 
 MMMU_COLUMNS = {"id", "question", "options", "answer", "question_type", "image_1"}
 
@@ -48,7 +48,6 @@ def check(path: Path, task: str, subjects: Sequence[str] = ()) -> int:
         names += found.read(["id"])["id"].to_pylist() if subjects else []
     if not count:
         raise BadDataset(f"{path} holds no question")
-    known = {subject(name) for name in names}
-    if missing := sorted(set(subjects) - known):
-        raise BadDataset(f"no subject {', '.join(missing)}; found {', '.join(sorted(known))}")
+    if said := unknown(subjects, names):
+        raise BadDataset(said)
     return count

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from evals.mmmu_gate.dataset import parquet_files
@@ -56,7 +57,8 @@ class Harness:
 
     python: Path
 
-    def describe(self) -> dict[str, str]:
+    @cached_property
+    def about(self) -> dict[str, str]:
         """Its version and where its tasks are.
 
         Raises:
@@ -102,7 +104,7 @@ class Harness:
             HarnessFailed: the server ended, a request failed, or there are no samples.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        write_task(questions, Path(self.describe()["tasks"]), folder)
+        write_task(questions, Path(self.about["tasks"]), folder)
         log, output = folder / "lmms-eval.log", folder / "lmms-eval"
         shutil.rmtree(output, ignore_errors=True)
         command = self._command(questions, url, model, folder, output, concurrency)

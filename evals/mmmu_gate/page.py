@@ -6,7 +6,7 @@ python -m evals.mmmu_gate.page    # rewrites them
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from evals.markdown import table, with_drawn
@@ -41,15 +41,12 @@ def _same(rows: Rows) -> str:
     """A row for each engine and family: the extension off against on."""
     columns = ("engine", "family", "verdict", "n", "baseline", "candidate", "lost", "won")
     lines = []
-    for engine, version in in_order({(row["engine"], row["version"]) for row in rows}):
-        for row in rows:
-            if (row["engine"], row["version"]) == (engine, version):
-                shares = [f"{float(row[arm]):.3f}" for arm in ("baseline", "candidate")]
-                asked = [row["verdict"], row["questions"], *shares, row["lost"], row["won"]]
-                nats = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
-                identical = f"{float(row['identical']):.0%}"
-                shown = titled(engine, version)
-                lines.append([shown, row["family"], *asked, identical, nats])
+    for engine, own in _by_engine(rows):
+        for row in own:
+            shares = [f"{float(row[arm]):.3f}" for arm in ("baseline", "candidate")]
+            asked = [row["verdict"], row["questions"], *shares, row["lost"], row["won"]]
+            nats = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
+            lines.append([engine, row["family"], *asked, f"{float(row['identical']):.0%}", nats])
     return table([*columns, "identical text", "nats, stills and clips"], lines)
 
 
@@ -57,13 +54,19 @@ def _teeth(rows: Rows) -> str:
     """A row for each engine and fault; a cell says by what a family's run failed."""
     families = list(dict.fromkeys(row["family"] for row in rows))
     lines = []
-    for engine, version in in_order({(row["engine"], row["version"]) for row in rows}):
-        own = [row for row in rows if (row["engine"], row["version"]) == (engine, version)]
+    for engine, own in _by_engine(rows):
         for fault in dict.fromkeys(row["fault"] for row in own):
             found = {row["family"]: row for row in own if row["fault"] == fault}
             cells = [_cell(found.get(family)) for family in families]
-            lines.append([titled(engine, version), fault, *cells])
+            lines.append([engine, fault, *cells])
     return table(["engine", "fault", *families], lines)
+
+
+def _by_engine(rows: Rows) -> Iterator[tuple[str, Rows]]:
+    """Each engine with its version, and its rows."""
+    for engine, version in in_order({(row["engine"], row["version"]) for row in rows}):
+        own = [row for row in rows if (row["engine"], row["version"]) == (engine, version)]
+        yield titled(engine, version), own
 
 
 def _cell(row: Mapping[str, str] | None) -> str:

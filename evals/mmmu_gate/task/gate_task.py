@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lmms_eval.utils import load_yaml_config
 
-from evals.mmmu_gate.subjects import subject
+from evals.mmmu_gate.subjects import subject, unknown
 
 CONFIG = json.loads((Path(__file__).parent / "gate.json").read_text())
 PACKAGED = load_yaml_config(CONFIG["packaged"], mode="full")
@@ -33,10 +33,8 @@ def process_docs(dataset):
     wanted = CONFIG["subjects"]
     if not wanted:
         return dataset
-    found = sorted({subject(name) for name in dataset["id"]})
-    if missing := sorted(set(wanted) - set(found)):
-        # An Exception here would be tried again and hidden behind a RetryError.
-        raise SystemExit(f"no subject {', '.join(missing)}; found {', '.join(found)}")
+    if said := unknown(wanted, dataset["id"]):
+        raise SystemExit(said)  # an Exception would be tried again and hidden in a RetryError
     return dataset.filter(lambda name: subject(name) in wanted, input_columns=["id"])
 
 
