@@ -85,8 +85,9 @@ def build(name: str, environment: Environment) -> Path:
         _add_extras(folder, environment)
         (folder / "packages.stamp").write_text(packages_stamp)
         (folder / "project.stamp").unlink(missing_ok=True)
-    # The project itself is installed in place; again only when its metadata changed.
-    project_stamp = _digest(PROJECT / "pyproject.toml", PROJECT / "engine_ext" / "__init__.py")
+    # The project itself is installed in place; again only when its metadata or its place changed.
+    files = (PROJECT / "pyproject.toml", PROJECT / "engine_ext" / "__init__.py")
+    project_stamp = f"{PROJECT}\n{_digest(*files)}\n"
     if _read(folder / "project.stamp") != project_stamp:
         _pip(python, "install", "--no-deps", "--editable", str(PROJECT))
         (folder / "project.stamp").write_text(project_stamp)
