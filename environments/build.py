@@ -28,19 +28,22 @@ class Environment:
     what a build of torch needs (CUDA libraries or none) is not in the list.
 
     ``shims`` names what to add from ``shims/``: a module to import at every start, or a package.
+    ``alone`` names packages to install without what they require.
     ``pretend`` names distributions to state without files: (name, version).
     """
 
     size: str
     complete: bool = False
     shims: tuple[str, ...] = ("torchvision_cpu.py",)
+    alone: tuple[str, ...] = ()
     pretend: tuple[tuple[str, str], ...] = ()
 
 
 SGLANG_SHIMS = ("torchvision_cpu.py", "sgl_kernel")
 
 ENVIRONMENTS = {
-    "core": Environment("1.2 GB, about a minute"),
+    # One file of lmms-engine is what positions are compared with; it requires all of training.
+    "core": Environment("1.2 GB, about a minute", alone=("lmms-engine==0.1.4",)),
     "transformers-4": Environment("1.1 GB, about a minute"),
     "sglang": Environment("2.8 GB, about 2 minutes", True, SGLANG_SHIMS),
     "sglang-0.5.9": Environment("2.8 GB, about 2 minutes", True, SGLANG_SHIMS),
@@ -82,6 +85,8 @@ def build(name: str, environment: Environment) -> Path:
             _pip(python, "install", "--no-deps", "-r", str(requirements))
         else:
             _pip(python, "install", "-r", str(requirements))
+        if environment.alone:
+            _pip(python, "install", "--no-deps", *environment.alone)
         _add_extras(folder, environment)
         (folder / "packages.stamp").write_text(packages_stamp)
         (folder / "project.stamp").unlink(missing_ok=True)
