@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from engine_ext import __version__
@@ -29,17 +30,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "doctor",
         help="say what the extension would do in this environment, and what stock does",
         description="Say what the extension would do in this environment, and what stock does. "
-        "Exit status 0 when the extension is active, 1 when something keeps it from acting.",
+        "Exit status 0 when the extension is active, 1 when something keeps it from acting, "
+        "2 for a model that cannot be read.",
     )
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.add_argument(
+        "--measure",
+        action="store_true",
+        help="time the projection on this device, as a convolution and as a product (seconds)",
+    )
+    doctor.add_argument(
+        "--model",
+        type=Path,
+        metavar="PATH",
+        help="folder of the model whose projection is timed (default: the size of Qwen3-VL-8B)",
+    )
     options = parser.parse_args(arguments)
-    return _doctor(as_json=options.json)
+    if options.model is not None and not options.measure:
+        doctor.error("--model is for --measure")
+    return _doctor(options.json, options.measure, options.model)
 
 
-def _doctor(as_json: bool) -> int:
+def _doctor(as_json: bool, is_measured: bool, model: Path | None) -> int:
     from engine_ext.doctor import examine
+    from engine_ext.measure import DEFAULT, NoProjection, measure, of_checkpoint
 
+    try:
+        projection = DEFAULT if model is None else of_checkpoint(model)
+    except NoProjection as error:
+        print(f"engine-ext: {error}", file=sys.stderr)
+        return 2
     report = examine()
+    if is_measured and report["stack"]["torch"] is not None:
+        report["measured"] = measure(projection)
     if as_json:
         print(json.dumps(report, indent=2))
     else:
@@ -62,6 +85,8 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, engine in report["engines"].items():
         yield name, engine["version"]
         yield from ((f"  {label}", value) for label, value in _engine_rows(name, engine))
+    if "measured" in report:
+        yield from _measured_rows(report["measured"])
     for problem in report["problems"]:
         yield "problem", problem
     yield "verdict", "active" if report["active"] else "not active: engines serve stock"
@@ -80,6 +105,17 @@ def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]
     if engine["overrides"] is not None:
         yield "overrides", f"{len(engine['overrides'])} architectures"
         yield "not covered", ", ".join(engine["not_covered"]) or "none"
+
+
+def _measured_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    width, channels, frames, side = found["projection"].values()
+    size = f"weight {(width, channels, frames, side, side)}, {found['dtype']}, {found['device']}"
+    yield "measured", f"{size}, an image of 1080 x 1920: {found['patches']} patches"
+    if found["measured"] < found["patches"]:
+        yield "  timed", f"{found['measured']} patches, the rest in proportion"
+    yield "  nn.Conv3d", f"{found['conv_ms']:.3g} ms, torch computes it by {found['path']}"
+    yield "  product", f"{found['product_ms']:.3g} ms"
+    yield "  advice", found["advice"]
 
 
 def _yes_no(value: bool, yes: str, no: str) -> str:

@@ -1,0 +1,147 @@
+"""The layer alone: what a patch projection costs, by every implementation there is.
+
+    python -m benchmarks.patch_embed
+
+Shapes of released models, and as many patches as an image has: a floor is measured in the same
+run. Runs on a GPU if there is one. An engine's own layer takes part in the engine's environment.
+Every implementation is compared with float64 first; one that differs ends the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch import Tensor, nn
+
+from benchmarks import device as devices
+from benchmarks.providers import CONV, LINEAR, OURS, Layer, convolution, providers
+from benchmarks.record import RESULTS, Row, append
+from benchmarks.shapes import SHAPES, Shape
+from benchmarks.timing import interleaved, peak_mib
+
+WHAT = "patch_embed"
+COUNTS = {"cpu": (64, 1024, 6080, 16384), "cuda": (64, 1024, 6080, 16384, 65536)}
+DTYPES = {"cpu": ("bfloat16", "float32"), "cuda": ("bfloat16", "float16", "float32")}
+TOLERANCES = {"float32": 1e-5, "float16": 4e-3, "bfloat16": 2e-2}
+"""Of the largest difference over the largest value: the rounding of one output, and TF32 off."""
+COMPARED = 256  # patches compared with float64
+
+
+class Differs(ArithmeticError):
+    """An implementation does not compute the projection."""
+
+
+def main() -> None:
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--device", choices=tuple(COUNTS), default=here)
+    add("--counts", type=int, nargs="+", metavar="N", help="patches")
+    add("--dtypes", nargs="+", choices=tuple(TOLERANCES))
+    add("--seconds", type=float, default=4, help="for each point, about (default 4)")
+    add("--results", type=Path, default=RESULTS, help="folder of the CSV")
+    options = parser.parse_args()
+    counts = options.counts or COUNTS[options.device]
+    rows = measure(
+        options.device, counts, options.dtypes or DTYPES[options.device], options.seconds
+    )
+    console = Console()
+    console.print(table(rows))
+    console.print(f"written: {append(rows, WHAT, options.results)}")
+
+
+def measure(device: str, counts: Sequence[int], dtypes: Sequence[str], seconds: float) -> list[Row]:
+    """A row for each shape, dtype, count and implementation."""
+    rows: list[Row] = []
+    with Progress(transient=True) as progress, torch.inference_mode():
+        bar = progress.add_task(WHAT, total=len(dtypes) * len(SHAPES) * len(counts))
+        for dtype in dtypes:
+            limits = devices.limits(device, getattr(torch, dtype))
+            for shape in SHAPES:
+                conv = convolution(shape, device, getattr(torch, dtype))
+                for count in counts:
+                    progress.update(bar, description=f"{dtype}, {shape.shown}, {count} patches")
+                    rows += _point(shape, conv, count, dtype, device, seconds, limits)
+                    progress.advance(bar)
+    return rows
+
+
+def _point(
+    shape: Shape,
+    conv: nn.Conv3d,
+    count: int,
+    dtype: str,
+    device: str,
+    seconds: float,
+    limits: devices.Limits,
+) -> list[Row]:
+    patches = torch.randn(count, shape.columns, device=device, dtype=conv.weight.dtype)
+    layers = dict(providers(shape, conv))
+    differences = {name: _difference(name, layer, conv, patches) for name, layer in layers.items()}
+    times = interleaved({name: _call(layer, patches) for name, layer in layers.items()}, seconds)
+    size = conv.weight.element_size()
+    moved = size * (count * (shape.columns + shape.width) + shape.columns * shape.width)
+    floor = limits.floor(2 * count * shape.columns * shape.width, moved)
+    return [
+        Row(
+            *(WHAT, name, shape.shown, count, dtype, devices.name(device)),
+            *(each.median, each.low, each.high),
+            reference=CONV,
+            ratio=times[CONV].median / each.median,
+            peak_mib=peak_mib(_call(layers[name], patches)),
+            difference=differences[name],
+            floor=floor,
+        )
+        for name, each in times.items()
+    ]
+
+
+def _call(layer: Layer, patches: Tensor) -> Layer:
+    return lambda *_: layer(patches)
+
+
+def _difference(name: str, layer: Layer, conv: nn.Conv3d, patches: Tensor) -> float:
+    """The largest difference from float64, over the largest value, of some patches.
+
+    Raises:
+        Differs: more than rounding.
+    """
+    chosen = patches[:COMPARED]
+    flat = conv.weight.flatten(1).double()
+    right = F.linear(chosen.double(), flat, None if conv.bias is None else conv.bias.double())
+    found = float((layer(patches)[:COMPARED].double() - right).abs().max() / right.abs().max())
+    tolerance = TOLERANCES[str(conv.weight.dtype).removeprefix("torch.")]
+    if not found <= tolerance:
+        raise Differs(f"{name} differs from float64 by {found:.2g}, expected at most {tolerance}")
+    return found
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """A line for each point: the convolution, every other implementation against it."""
+    points: dict[tuple[str, str, int], dict[str, Row]] = {}
+    for row in rows:
+        points.setdefault((row.dtype, row.shape, row.count), {})[row.provider] = row
+    names = list(dict.fromkeys(row.provider for row in rows if row.provider != CONV))
+    drawn = Table(title=f"{rows[0].device}: ms of {CONV}, and how many times as fast others are")
+    for column in ("dtype", "projection", "patches", CONV, *names, "floor", f"ours, of {LINEAR}"):
+        drawn.add_column(column, justify="right")
+    for (dtype, shape, count), found in points.items():
+        ours, conv = found[OURS], found[CONV]
+        ratios = [f"{found[name].ratio:.2f}x" for name in names]
+        floor = f"{conv.median / (ours.floor or conv.median):.2f}x"
+        share = f"{ours.median / found[LINEAR].median:.3f}"
+        drawn.add_row(dtype, shape, str(count), f"{conv.median:.3g}", *ratios, floor, share)
+    return drawn
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Time several implementations of one thing in one run, by turns.
+
+A machine's speed drifts within seconds. So every round times each implementation once, and what is
+compared are medians of the same rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.benchmark import Timer
+
+Call = Callable[[], object]
+SHORTEST = 0.02  # seconds that one timing lasts at least, by repetition
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of one call: the median, and the 20 % and 80 % quantiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> dict[str, Times]:
+    """Time each of ``calls`` in ``rounds`` rounds, in fewer where that would exceed ``seconds``.
+
+    Three rounds are made in any case. Calls on a GPU are waited for (`torch.utils.benchmark`).
+    """
+    timers = {name: Timer("call()", globals={"call": call}) for name, call in calls.items()}
+    numbers = {}
+    spent = 0.0
+    for name, timer in timers.items():
+        timer.timeit(1)
+        once = timer.timeit(1).median
+        numbers[name] = max(1, round(SHORTEST / max(once, 1e-6)))
+        spent += once * numbers[name]
+    rounds = min(rounds, max(3, int(seconds / spent)))
+    found: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, timer in timers.items():
+            found[name].append(1e3 * timer.timeit(numbers[name]).median)
+    quantiles = {name: np.quantile(each, [0.5, 0.2, 0.8]) for name, each in found.items()}
+    return {name: Times(*map(float, three)) for name, three in quantiles.items()}
+
+
+def peak_mib(call: Call) -> float | None:
+    """Memory that a call takes on top of what is held, on a GPU; None without one."""
+    if not torch.cuda.is_available():
+        return None
+    call()
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - held) / 2**20

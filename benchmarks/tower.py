@@ -1,0 +1,191 @@
+"""The whole vision tower: where its time goes, with the convolution and without.
+
+    python -m benchmarks.tower
+
+The ladder by which transformers #45750 found the cause, in one run: how fast the device multiplies;
+time against the number of clips; against the implementation of attention; component by component.
+Towers have the sizes of released models and random weights. Runs on a GPU if there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from torch import Tensor, nn
+
+from benchmarks import device as devices
+from benchmarks.providers import CONV, OURS
+from benchmarks.record import RESULTS, Row, append
+from benchmarks.timing import Times, interleaved, peak_mib
+from benchmarks.towers import TOWERS, build, clips
+from engine_ext import linearize
+
+WHAT, COMPONENTS, HEALTH = "tower", "tower components", "matmul"
+FRAMES = 8
+SIDES = {"cuda": 448, "cpu": 224}  # pixels; multiples of 28 and 32
+CLIPS = {"cuda": (1, 2, 4, 8), "cpu": (1, 2)}
+SIMILAR = 0.999  # cosine of the outputs, transformers #45750
+
+
+def main() -> None:
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--device", choices=tuple(CLIPS), default=here)
+    add("--towers", nargs="+", choices=tuple(TOWERS), default=list(TOWERS))
+    add("--clips", type=int, nargs="+", metavar="N", help="numbers of clips")
+    add("--seconds", type=float, default=10, help="for each point, about (default 10)")
+    add("--results", type=Path, default=RESULTS, help="folder of the CSV")
+    options = parser.parse_args()
+    counts = options.clips or CLIPS[options.device]
+    rows = [_health(options.device)]
+    with Progress(transient=True) as progress, torch.inference_mode():
+        bar = progress.add_task(WHAT, total=None)
+        for tower in options.towers:
+            for attention in attentions(options.device):
+                progress.update(bar, description=f"{tower}, {attention}")
+                chosen = counts if attention == "sdpa" else counts[:1]
+                rows += _tower(tower, attention, options.device, chosen, options.seconds)
+    console = Console()
+    for title, what in (("whole towers", WHAT), ("their components, sdpa", COMPONENTS)):
+        console.print(table(title, [row for row in rows if row.what == what]))
+    console.print(f"written: {append(rows, WHAT, options.results)}")
+
+
+def attentions(device: str) -> tuple[str, ...]:
+    """What can be had here."""
+    flash = device == "cuda" and find_spec("flash_attn") is not None
+    return ("sdpa", "eager", *(["flash_attention_2"] if flash else []))
+
+
+def _health(device: str) -> Row:
+    """A large bf16 product: a device that is slow at it explains everything below."""
+    found = devices.limits(device, torch.bfloat16)
+    side = devices.SIDE[device]
+    milliseconds = 1e3 * 2 * side**3 / found.operations
+    shape, shown = f"{side}x{side}x{side}", devices.name(device)
+    times = (milliseconds, milliseconds, milliseconds)
+    return Row(HEALTH, "torch.mm", shape, side, "bfloat16", shown, *times)
+
+
+def _tower(
+    tower: str, attention: str, device: str, counts: tuple[int, ...], seconds: float
+) -> Iterator[Row]:
+    dtype = torch.bfloat16
+    models = {name: build(tower, device, dtype, attention) for name in (CONV, OURS)}
+    linearize(models[OURS])
+    like = next(models[OURS].parameters())
+    for count in counts:
+        given = clips(tower, count, FRAMES, SIDES[device], like)
+        calls = {name: _call(model, *given) for name, model in models.items()}
+        difference = _difference(calls[CONV](), calls[OURS]())
+        times = interleaved(calls, seconds)
+        shape = f"{tower}, {attention}, {count} clips of {FRAMES} frames"
+        common = (shape, len(given[0]), "bfloat16", devices.name(device))
+        for name, each in times.items():
+            yield Row(
+                *(WHAT, name, *common, each.median, each.low, each.high),
+                reference=CONV,
+                ratio=times[CONV].median / each.median,
+                peak_mib=peak_mib(calls[name]),
+                difference=difference,
+            )
+        if attention == "sdpa":
+            for name, model in models.items():
+                for part, each in components(model, calls[name]).items():
+                    shown = f"{name}: {part}"
+                    yield Row(COMPONENTS, shown, *common, each.median, each.low, each.high)
+
+
+def _call(model: nn.Module, patches: Tensor, grids: Tensor) -> Callable[[], Tensor]:
+    def call() -> Tensor:
+        found: Any = model(patches, grids)
+        return found if isinstance(found, Tensor) else found[0]
+
+    return call
+
+
+def _difference(expected: Tensor, found: Tensor) -> float:
+    """One less the least cosine of an output token.
+
+    Raises:
+        ArithmeticError: the towers do not agree.
+    """
+    cosine = nn.functional.cosine_similarity(expected.double(), found.double(), dim=-1).min()
+    if not cosine >= SIMILAR:
+        raise ArithmeticError(f"towers agree to a cosine of {cosine:.4f}, expected {SIMILAR}")
+    return float(1 - cosine)
+
+
+def components(model: nn.Module, call: Callable[[], object], rounds: int = 3) -> dict[str, Times]:
+    """Milliseconds of the modules right below the tower in one call, blocks together."""
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        with _timed(model) as spent:
+            call()
+        for name, seconds in spent.items():
+            found.setdefault(name, []).append(1e3 * seconds)
+    quantiles = {
+        n: torch.tensor(each).quantile(torch.tensor([0.5, 0.2, 0.8])) for n, each in found.items()
+    }
+    return {name: Times(*three.tolist()) for name, three in quantiles.items()}
+
+
+@contextmanager
+def _timed(model: nn.Module) -> Iterator[dict[str, float]]:
+    """Seconds by name of a child; the members of a list count for the list."""
+    spent: dict[str, float] = {}
+    begun: dict[int, float] = {}
+    handles = []
+
+    def now() -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return perf_counter()
+
+    def hook(name: str, module: nn.Module) -> None:
+        def before(*_: object) -> None:
+            begun[id(module)] = now()
+
+        def after(*_: object) -> None:
+            spent[name] = spent.get(name, 0) + now() - begun[id(module)]
+
+        handles.append(module.register_forward_pre_hook(before))
+        handles.append(module.register_forward_hook(after))
+
+    for name, child in model.named_children():
+        for module in child if isinstance(child, nn.ModuleList) else [child]:
+            hook(name, module)
+    try:
+        yield spent
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def table(title: str, rows: list[Row]) -> Table:
+    drawn = Table(title=f"{title}, {rows[0].device}")
+    for column in ("tower", "patches", "", "ms", "20 %", "80 %", f"over {CONV}", "peak MiB"):
+        drawn.add_column(column, justify="right")
+    for row in rows:
+        times = (f"{value:.1f}" for value in (row.median, row.low, row.high))
+        ratio = "" if row.ratio is None else f"{row.ratio:.2f}x"
+        peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
+        drawn.add_row(row.shape, str(row.count), row.provider, *times, ratio, peak)
+    return drawn
+
+
+if __name__ == "__main__":
+    main()
