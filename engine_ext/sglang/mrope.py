@@ -1,0 +1,182 @@
+"""Rope positions of multimodal requests, in SGLang's tokenizer process.
+
+SGLang computes them there for each request, with torch operations for each span and, for GLM4V, a
+Python loop over tokens; no other request is tokenised meanwhile. The functions below take part in
+its own: what they know they compute with `engine_ext.mrope`, anything else SGLang computes.
+
+Each kind of request is computed by both at first, and only what came out equal to the bit is left
+to the extension from then on.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine_ext import mrope
+from engine_ext.mrope.families import NONE
+from engine_ext.mrope.spans import BadSpans, Ints, Spans
+from engine_ext.sglang.log import logger
+
+Positions = tuple[Tensor, Tensor]
+"""(3, 1, S) in the dtype of the ids, and (1, 1): the position of the next token less S."""
+
+FIND = {
+    "qwen2_vl": mrope.qwen2_vl,
+    "qwen3_vl": mrope.qwen3_vl,
+    "qwen3_vl_moe": mrope.qwen3_vl,
+    "qwen3_5": mrope.qwen3_vl,
+    "qwen3_5_moe": mrope.qwen3_vl,
+}
+"""By SGLang's model type, beside `qwen2_5_vl`, whose videos count seconds."""
+
+
+def qwen(
+    spatial_merge_size: int,
+    image_token_id: int,
+    video_token_id: int,
+    vision_start_token_id: int,
+    model_type: str,
+    tokens_per_second: float | None = None,
+    input_ids: Tensor | None = None,
+    image_grid_thw: Any = None,
+    video_grid_thw: Any = None,
+    second_per_grid_ts: Any = None,
+    **_: Any,
+) -> Positions | None:
+    """In place of ``MRotaryEmbedding.get_rope_index``; None where that is to do it.
+
+    Raises:
+        BadSpans: the grids do not fit the prompt.
+    """
+    if not _is_one_prompt(input_ids) or (image_grid_thw is None and video_grid_thw is None):
+        return None
+    ids, images, videos = _ids(input_ids), _grids(image_grid_thw), _grids(video_grid_thw)
+    if ids[-1] == vision_start_token_id:  # cut off: SGLang raises IndexError
+        return None
+    tokens = mrope.QwenTokens(image_token_id, video_token_id, vision_start_token_id)
+    if model_type == "qwen2_5_vl" and tokens_per_second is not None:
+        seconds = _seconds(second_per_grid_ts, len(videos))
+        spans = mrope.qwen2_5_vl(
+            ids, tokens, images, videos, spatial_merge_size, seconds, tokens_per_second
+        )
+    elif model_type in FIND:
+        spans = FIND[model_type](ids, tokens, images, videos, spatial_merge_size)
+    else:
+        return None
+    return _positions(input_ids, spans)
+
+
+def glm4v(
+    input_ids: Tensor,
+    hf_config: Any,
+    image_grid_thw: Any,
+    video_grid_thw: Any,
+    attention_mask: Tensor | None,
+    **_: Any,
+) -> Positions | None:
+    """In place of ``MRotaryEmbedding.get_rope_index_glm4v``; None where that is to do it.
+
+    Raises:
+        BadSpans: the grids do not fit the prompt.
+    """
+    if not _is_one_prompt(input_ids) or (image_grid_thw is None and video_grid_thw is None):
+        return None
+    if attention_mask is not None and not bool((attention_mask == 1).all()):
+        return None
+    tokens = mrope.GlmTokens(
+        hf_config.image_token_id, hf_config.video_start_token_id, hf_config.video_end_token_id
+    )
+    images, videos = _grids(image_grid_thw), _grids(video_grid_thw)
+    merge_size = hf_config.vision_config.spatial_merge_size
+    return _positions(input_ids, mrope.glm4v(_ids(input_ids), tokens, images, videos, merge_size))
+
+
+class Proving:
+    """One of SGLang's functions, with ours in front of it.
+
+    An AROUND hook: called with SGLang's function and the arguments of a request.
+    """
+
+    def __init__(self, name: str, ours: Callable[..., Positions | None]) -> None:
+        self.name = name
+        self.ours = ours
+        self.proven: set[tuple[object, ...]] = set()
+        self.differs = False
+
+    def __call__(self, stock: Callable[..., Positions], *args: Any, **kwargs: Any) -> Positions:
+        if self.differs:
+            return stock(*args, **kwargs)
+        try:
+            found = self.ours(*args, **kwargs)
+        except BadSpans as error:
+            logger.debug("engine_ext: %s: left to SGLang: %s", self.name, error)
+            found = None
+        if found is None:
+            return stock(*args, **kwargs)
+        kind = self._kind(*args, **kwargs)
+        if kind in self.proven:
+            return found
+        expected = stock(*args, **kwargs)
+        if all(map(torch.equal, found, expected)):
+            self.proven.add(kind)
+            logger.info("engine_ext: %s of %s: equal to SGLang's, taken over", self.name, kind)
+        else:
+            self.differs = True
+            logger.error("engine_ext: %s of %s differs: left to SGLang", self.name, kind)
+        return expected
+
+    def _kind(self, *args: Any, **kwargs: Any) -> tuple[object, ...]:
+        """The model type, and of what the request consists."""
+        given = inspect.signature(self.ours).bind(*args, **kwargs).arguments
+        grids = (
+            name for name in ("image_grid_thw", "video_grid_thw") if given.get(name) is not None
+        )
+        return (given.get("model_type", "glm4v"), *grids)
+
+
+def takes_part_in(stock: Callable[..., Any], ours: Callable[..., Any]) -> bool:
+    """Whether SGLang's function has the parameters that ours was written for."""
+    return (
+        list(inspect.signature(stock).parameters)[:-1]
+        == list(inspect.signature(ours).parameters)[:-1]
+    )
+
+
+def _is_one_prompt(ids: Tensor | None) -> bool:
+    return ids is not None and ids.device.type == "cpu" and ids.shape[0] == 1 and ids.numel() > 0
+
+
+def _ids(ids: Tensor | None) -> Ints:
+    assert ids is not None
+    found: Ints = ids[0].to(torch.int64).numpy()
+    return found
+
+
+def _grids(grids: Any) -> Ints:
+    if grids is None:
+        return NONE
+    found: Ints = torch.as_tensor(grids).to("cpu", torch.int64).numpy()
+    return found
+
+
+def _seconds(given: Any, count: int) -> Any:
+    """Of each video, in the dtype that SGLang computes with: torch's default for numbers."""
+    if given is None:
+        return np.ones(count, np.float32)
+    if isinstance(given, Tensor):
+        return given.cpu().numpy()
+    return np.asarray([float(one) for one in given], np.float32)
+
+
+def _positions(ids: Tensor | None, spans: Spans) -> Positions:
+    assert ids is not None
+    length = ids.shape[1]
+    positions, following = mrope.rope_index(length, spans)
+    delta = torch.tensor([[following - length]])
+    return torch.from_numpy(positions).to(ids.dtype).unsqueeze(1), delta

@@ -1,0 +1,166 @@
+"""Rope positions: equal to the bit to those of the SGLang that is installed."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine_ext.mrope import BadSpans
+from engine_ext.sglang.mrope import FIND, Proving, glm4v, qwen, takes_part_in
+from tests.mrope.prompts import GLM, MERGE, QWEN, TEXT, prompts
+
+rotary = pytest.importorskip("sglang.srt.layers.rotary_embedding").MRotaryEmbedding
+
+FRAMED = sorted(set(FIND) - {"qwen2_vl"})
+SEARCH = settings(max_examples=300, deadline=None)
+
+
+def tensors(prompt):
+    grids = [torch.tensor(found) if found else None for found in (prompt.images, prompt.videos)]
+    return torch.tensor([prompt.ids]), *grids
+
+
+def asked(model_type, ids, images, videos, seconds=None, per_second=2):
+    """The arguments that SGLang's processors give."""
+    return {
+        "spatial_merge_size": MERGE,
+        "image_token_id": QWEN.image,
+        "video_token_id": QWEN.video,
+        "vision_start_token_id": QWEN.vision_start,
+        "model_type": model_type,
+        "tokens_per_second": per_second,
+        "input_ids": ids,
+        "image_grid_thw": images,
+        "video_grid_thw": videos,
+        "second_per_grid_ts": seconds,
+        "use_audio_in_video": False,
+        "audio_seqlens": None,
+    }
+
+
+def equal(found, expected):
+    return all(
+        torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(found, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("model_type", FRAMED)
+@SEARCH
+@given(prompt=prompts("qwen3_vl"), dtype=st.sampled_from([torch.int64, torch.int32]))
+def test_frames_apart_as_sglang(model_type, prompt, dtype):
+    ids, images, videos = tensors(prompt)
+    request = asked(model_type, ids.to(dtype), images, videos)
+    found = qwen(**request)
+    assert (found is None) == (images is None and videos is None)
+    assert found is None or equal(found, rotary.get_rope_index(**request))
+
+
+@SEARCH
+@given(prompt=prompts("qwen2_vl"))
+def test_frames_counted_as_sglang(prompt):
+    request = asked("qwen2_vl", *tensors(prompt))
+    found = qwen(**request)
+    assert found is None or equal(found, rotary.get_rope_index(**request))
+
+
+@SEARCH
+@given(
+    prompt=prompts("qwen2_5_vl"),
+    per_second=st.sampled_from([1, 2, 4, 25, 2.0, 1.5]),
+    given_as=st.sampled_from(["none", "float32", "float64", "list", "list of tensors"]),
+    data=st.data(),
+)
+def test_seconds_as_sglang(prompt, per_second, given_as, data):
+    ids, images, videos = tensors(prompt)
+    seconds = [data.draw(st.floats(0.01, 20)) for _ in prompt.videos]
+    forms = {
+        "none": None,
+        "float32": torch.tensor(seconds),
+        "float64": torch.tensor(seconds, dtype=torch.float64),
+        "list": seconds,
+        "list of tensors": [torch.tensor(one) for one in seconds],
+    }
+    request = asked("qwen2_5_vl", ids, images, videos, forms[given_as], per_second)
+    found = qwen(**request)
+    assert found is None or equal(found, rotary.get_rope_index(**request))
+
+
+@SEARCH
+@given(prompt=prompts("glm4v"), masked=st.booleans(), as_lists=st.booleans())
+def test_glm4v_as_sglang(prompt, masked, as_lists):
+    ids, images, videos = tensors(prompt)
+    if as_lists:
+        images, videos = prompt.images or None, prompt.videos or None
+    names = {"image_token_id": GLM.image, "video_start_token_id": GLM.video_start}
+    vision = SimpleNamespace(spatial_merge_size=MERGE)
+    config = SimpleNamespace(vision_config=vision, video_end_token_id=GLM.video_end, **names)
+    request = ids, config, images, videos, torch.ones_like(ids) if masked else None
+    found = glm4v(*request)
+    assert found is None or equal(found, rotary.get_rope_index_glm4v(*request))
+
+
+@SEARCH
+@given(prompt=prompts("qwen3_vl"), data=st.data())
+def test_a_prompt_cut_off_is_refused_where_sglang_refuses_it(prompt, data):
+    """Where SGLang answers although grids are left over, it is the one that answers."""
+    ids, images, videos = tensors(prompt)
+    request = asked("qwen3_vl", ids[:, : data.draw(st.integers(1, ids.shape[1]))], images, videos)
+    try:
+        found = qwen(**request)
+    except BadSpans:
+        return
+    assert found is None or equal(found, rotary.get_rope_index(**request))
+
+
+def test_other_models_are_left_to_sglang():
+    ids = torch.tensor([[QWEN.vision_start, QWEN.image]])
+    for model_type in ("qwen3_omni_moe", "paddleocr_vl", "no such model"):
+        assert qwen(**asked(model_type, ids, torch.tensor([[1, 2, 2]]), None)) is None
+
+
+def test_sglang_s_functions_have_the_parameters_that_ours_know():
+    assert takes_part_in(rotary.get_rope_index, qwen)
+    assert takes_part_in(rotary.get_rope_index_glm4v, glm4v)
+    assert not takes_part_in(rotary.get_rope_index, glm4v)
+
+
+@pytest.fixture
+def request_of_an_image():
+    ids = torch.tensor([[TEXT, QWEN.vision_start, QWEN.image, TEXT]])
+    return asked("qwen3_vl", ids, torch.tensor([[1, 2, 2]]), None)
+
+
+def counted(calls):
+    def stock(**request):
+        calls.append(request)
+        return rotary.get_rope_index(**request)
+
+    return stock
+
+
+def test_a_kind_is_taken_over_once_it_came_out_equal(request_of_an_image):
+    calls, proving = [], Proving("get_rope_index", qwen)
+    first, second = (proving(counted(calls), **request_of_an_image) for _ in range(2))
+    assert len(calls) == 1
+    assert equal(first, second)
+    proving(counted(calls), **{**request_of_an_image, "model_type": "qwen3_vl_moe"})
+    assert len(calls) == 2
+
+
+def test_one_difference_leaves_all_to_sglang(request_of_an_image, caplog):
+    calls = []
+    proving = Proving("get_rope_index", lambda **request: [one + 1 for one in qwen(**request)])
+    for _ in range(2):
+        found = proving(counted(calls), **request_of_an_image)
+        assert equal(found, rotary.get_rope_index(**request_of_an_image))
+    assert len(calls) == 2
+    assert "differs: left to SGLang" in caplog.text
+
+
+def test_grids_that_do_not_fit_are_sglang_s_to_judge(request_of_an_image):
+    proving = Proving("get_rope_index", qwen)
+    wrong = {**request_of_an_image, "image_grid_thw": torch.tensor([[1, 4, 4]])}
+    with pytest.raises(RuntimeError):  # of its own: the shapes do not match
+        proving(rotary.get_rope_index, **wrong)
