@@ -58,19 +58,19 @@ def injected(active):
 
 def _loader(active, leaf, original):
     """The loader of one parameter. A fault meets an update once, not the engine's way back."""
-    met, last = "", None
+    met, last, filled = "", None, None
 
     # vLLM finds the first argument by its name.
     def load(param, loaded, *arguments, **options):
-        nonlocal met, last
+        nonlocal met, last, filled
         chosen = active()
         fault = BY_NAME.get(chosen)
         # vLLM counts what a layer is given before it loads it, by a mode that writes nothing.
         counting = param.is_meta or _get_current_dispatch_mode() is not None
         if fault and fault.arrives and chosen != met and not counting:
             met = chosen if fault.at == UPDATE else ""
-            if last is not None:  # vLLM fills another tensor, whose values are any
-                param.data.copy_(last)
+            if param is not filled and last is not None:
+                param.data.copy_(last)  # a reload of vLLM fills another tensor, its values are any
             fault.arrives(leaf, param, loaded)
             return
         if original is not None:
@@ -79,7 +79,7 @@ def _loader(active, leaf, original):
             assert param.shape == loaded.shape, (param.shape, loaded.shape)
             param.data.copy_(loaded)
         if not counting:
-            last = param.detach().clone()
+            last, filled = param.detach().clone(), param
 
     return load
 

@@ -77,7 +77,9 @@ def test_stock_quantizes_nothing_to_fp8_on_this_cpu(arms, record_property):
 def test_a_compiled_model_does_as_stock_compiled_the_same_way(what, compiled, record_property):
     found, expected = (results[list(COMPILED).index(what)] for results in compiled)
     if "error" in expected:
-        assert "Inference tensors cannot be saved for backward" in expected["error"]
+        # The compiler's: 0.32 says the former, 0.11 no more than the latter.
+        known = ("Inference tensors cannot be saved for backward", "StopIteration")
+        assert any(text in expected["error"] for text in known)
         assert said(found["error"]) == said(expected["error"])
         record_property("found", f"stock cannot here: {said(expected['error'])}")
     else:
