@@ -102,6 +102,7 @@ def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]
     if "external_package" in engine:
         ours = engine["external_package"]
         yield "external package", _yes_no(ours, "engine_ext", "not engine_ext")
+    yield "rope positions", engine["rope_positions"]
     if engine["overrides"] is not None:
         yield "overrides", f"{len(engine['overrides'])} architectures"
         yield "not covered", ", ".join(engine["not_covered"]) or "none"

@@ -37,7 +37,8 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     if not report["engines"]:
         report["problems"].append("no engine found: neither SGLang nor vLLM is installed here")
     for name, engine in report["engines"].items():
-        if report["features"] and engine["overrides"] == [] and not engine["problems"]:
+        is_wanted = "linear" in report["features"]
+        if is_wanted and engine["overrides"] == [] and not engine["problems"]:
             logged = "; ".join(engine["log"]) or "its log does not say why"
             engine["problems"].append(f"{name} resolves models to its own classes: {logged}")
         report["problems"] += engine["problems"]

@@ -7,8 +7,13 @@ from collections.abc import Mapping
 
 VARIABLE = "ENGINE_EXT"
 OFF = "off"
-FEATURES = {"linear": "patch embedding as one matrix product"}
-DEFAULT = ("linear",)
+FEATURES = {
+    "linear": "patch embedding as one matrix product",
+    "mrope": "rope positions of multimodal prompts without a step per token",
+}
+DEFAULT = ("linear", "mrope")
+OF_ENGINE = {"sglang": ("linear", "mrope"), "vllm": ("linear",)}
+"""What there is for an engine. vLLM computes positions in numpy already, span by span."""
 
 
 class UnknownFeature(ValueError):
@@ -34,3 +39,12 @@ def enabled_features(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]
             f"expected a comma list of: {known}; or {OFF} alone to leave the engine stock"
         )
     return tuple(feature for feature in FEATURES if feature in words)
+
+
+def features_of(engine: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """Those of the features switched on that there are for an engine.
+
+    Raises:
+        UnknownFeature: as `enabled_features`.
+    """
+    return tuple(name for name in enabled_features(environ) if name in OF_ENGINE[engine])

@@ -2,14 +2,16 @@
 
 import pytest
 
-from engine_ext.features import UnknownFeature, enabled_features
+from engine_ext.features import UnknownFeature, enabled_features, features_of
 
 
 @pytest.mark.parametrize(
     ("value", "features"),
     [
-        (None, ("linear",)),
-        ("", ("linear",)),
+        (None, ("linear", "mrope")),
+        ("", ("linear", "mrope")),
+        ("mrope,linear", ("linear", "mrope")),
+        ("mrope", ("mrope",)),
         ("linear", ("linear",)),
         (" linear , ", ("linear",)),
         ("off", ()),
@@ -27,3 +29,10 @@ def test_an_unknown_word_is_an_error_that_lists_the_known_ones(value):
     assert repr(value) in str(error.value)
     assert "linear" in str(error.value)
     assert "off alone" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "features"), [("sglang", ("linear", "mrope")), ("vllm", ("linear",))]
+)
+def test_an_engine_has_the_features_that_there_are_for_it(engine, features):
+    assert features_of(engine, {}) == features

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from engine_ext.features import UnknownFeature, enabled_features
 from engine_ext.installed import (
     ENTRY_POINT,
     entry_point_found,
@@ -13,12 +14,13 @@ from engine_ext.installed import (
     installed_version,
     registration,
 )
-from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, TRIED
+from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, PROCESSOR_PACKAGE, TRIED
 from engine_ext.versions import parse_version
 
 GROUP = "sglang.srt.plugins"
 ALLOWED_VARIABLE = "SGLANG_PLUGINS"
 EXTERNAL_VARIABLE = "SGLANG_EXTERNAL_MODEL_PACKAGE"
+PROCESSORS_VARIABLE = "SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"
 
 
 def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
@@ -39,6 +41,7 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
         "entry_point_found": entry_point_found(GROUP) if loads_plugins(version) else None,
         "entry_point_allowed": entry_point_allowed(environ),
         "external_package": external_package(environ),
+        "rope_positions": rope_positions(version, environ),
         **registered,
         "problems": found,
     }
@@ -57,6 +60,19 @@ def entry_point_allowed(environ: Mapping[str, str] = os.environ) -> bool:
 def external_package(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether SGLang is told to register our classes as an external model package."""
     return environ.get(EXTERNAL_VARIABLE) == EXTERNAL_PACKAGE
+
+
+def rope_positions(version: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Who computes the rope positions of multimodal requests."""
+    try:
+        is_on = "mrope" in enabled_features(environ)
+    except UnknownFeature:
+        is_on = False
+    if not is_on:
+        return "SGLang's own (ENGINE_EXT)"
+    if loads_plugins(version) or environ.get(PROCESSORS_VARIABLE) == PROCESSOR_PACKAGE:
+        return "by the extension, once they came out equal to SGLang's"
+    return f"SGLang's own; set {PROCESSORS_VARIABLE}={PROCESSOR_PACKAGE} for the extension's"
 
 
 def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:

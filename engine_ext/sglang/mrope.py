@@ -3,15 +3,10 @@
 SGLang computes them there for each request, with torch operations for each span and, for GLM4V, a
 Python loop over tokens; no other request is tokenised meanwhile. The functions below take part in
 its own: what they know they compute with `engine_ext.mrope`, anything else SGLang computes.
-
-Each kind of request is computed by both at first, and only what came out equal to the bit is left
-to the extension from then on.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,8 +15,7 @@ from torch import Tensor
 
 from engine_ext import mrope
 from engine_ext.mrope.families import NONE
-from engine_ext.mrope.spans import BadSpans, Ints, Spans
-from engine_ext.sglang.log import logger
+from engine_ext.mrope.spans import Ints, Spans
 
 Positions = tuple[Tensor, Tensor]
 """(3, 1, S) in the dtype of the ids, and (1, 1): the position of the next token less S."""
@@ -95,57 +89,6 @@ def glm4v(
     images, videos = _grids(image_grid_thw), _grids(video_grid_thw)
     merge_size = hf_config.vision_config.spatial_merge_size
     return _positions(input_ids, mrope.glm4v(_ids(input_ids), tokens, images, videos, merge_size))
-
-
-class Proving:
-    """One of SGLang's functions, with ours in front of it.
-
-    An AROUND hook: called with SGLang's function and the arguments of a request.
-    """
-
-    def __init__(self, name: str, ours: Callable[..., Positions | None]) -> None:
-        self.name = name
-        self.ours = ours
-        self.proven: set[tuple[object, ...]] = set()
-        self.differs = False
-
-    def __call__(self, stock: Callable[..., Positions], *args: Any, **kwargs: Any) -> Positions:
-        if self.differs:
-            return stock(*args, **kwargs)
-        try:
-            found = self.ours(*args, **kwargs)
-        except BadSpans as error:
-            logger.debug("engine_ext: %s: left to SGLang: %s", self.name, error)
-            found = None
-        if found is None:
-            return stock(*args, **kwargs)
-        kind = self._kind(*args, **kwargs)
-        if kind in self.proven:
-            return found
-        expected = stock(*args, **kwargs)
-        if all(map(torch.equal, found, expected)):
-            self.proven.add(kind)
-            logger.info("engine_ext: %s of %s: equal to SGLang's, taken over", self.name, kind)
-        else:
-            self.differs = True
-            logger.error("engine_ext: %s of %s differs: left to SGLang", self.name, kind)
-        return expected
-
-    def _kind(self, *args: Any, **kwargs: Any) -> tuple[object, ...]:
-        """The model type, and of what the request consists."""
-        given = inspect.signature(self.ours).bind(*args, **kwargs).arguments
-        grids = (
-            name for name in ("image_grid_thw", "video_grid_thw") if given.get(name) is not None
-        )
-        return (given.get("model_type", "glm4v"), *grids)
-
-
-def takes_part_in(stock: Callable[..., Any], ours: Callable[..., Any]) -> bool:
-    """Whether SGLang's function has the parameters that ours was written for."""
-    return (
-        list(inspect.signature(stock).parameters)[:-1]
-        == list(inspect.signature(ours).parameters)[:-1]
-    )
 
 
 def _is_one_prompt(ids: Tensor | None) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 import sglang
 from torch import nn
 
-from engine_ext.features import enabled_features
+from engine_ext.features import features_of
 from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.sealing import SealAfterLoading, conv_types
@@ -106,7 +106,7 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
     from sglang.srt.distributed import parallel_state
 
-    identity = Identity("sglang", sglang.__version__, architecture, enabled_features())
+    identity = Identity("sglang", sglang.__version__, architecture, features_of("sglang"))
     peers = tensor_parallel_peers(parallel_state, architecture)
     served = ServedModel(model, conv_types(), identity, logger, peers)
     for name in served.names:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine_ext.features import UnknownFeature, enabled_features
+from engine_ext.features import UnknownFeature, features_of
 from engine_ext.sglang.versions import TRIED
 
 RESOLVES_A_MODEL = "sglang.srt.model_loader.utils.get_model_architecture"
@@ -16,20 +16,22 @@ entry point would import every model (2 s, 600 modules) in processes that hold n
 
 
 def register() -> None:
-    """Hook the resolution of models. Idempotent; imports no model and initialises no device.
+    """Hook what the features that are on need. Idempotent; imports no model, initialises no device.
 
     Raises:
         SystemExit: ``ENGINE_EXT`` holds an unknown word.
     """
-    if not may_act():
-        return
-    from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+    features = active_features()
+    if "linear" in features:
+        from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
-    HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
+        HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
+    if "mrope" in features:
+        _compute_positions()
 
 
-def may_act() -> bool:
-    """Whether features are on and this SGLang has been tried; says in the log why not.
+def active_features() -> tuple[str, ...]:
+    """The features that are on, none where this SGLang has not been tried; says so in the log.
 
     Raises:
         SystemExit: ``ENGINE_EXT`` holds an unknown word. SGLang catches other exceptions and goes
@@ -40,20 +42,31 @@ def may_act() -> bool:
     from engine_ext.sglang.log import logger
 
     try:
-        features = enabled_features()
+        features = features_of("sglang")
     except UnknownFeature as error:
         raise SystemExit(f"engine_ext: {error}") from None
-    if "linear" not in features:
-        logger.info("engine_ext: off (ENGINE_EXT), SGLang is stock")
-        return False
-    if sglang.__version__ not in TRIED:
+    if not features:
+        logger.info("engine_ext: no feature for SGLang is on (ENGINE_EXT), SGLang is stock")
+    elif sglang.__version__ not in TRIED:
         logger.warning(
             "engine_ext: SGLang %s has not been tried (tried: %s), left stock",
             sglang.__version__,
             TRIED,
         )
-        return False
-    return True
+        return ()
+    return features
+
+
+def _compute_positions() -> None:
+    from engine_ext.sglang.log import logger
+
+    try:
+        from engine_ext.sglang import positions
+
+        positions.hook()
+    except Exception:
+        # Requests are served by SGLang's functions; without this line nobody would know.
+        logger.exception("engine_ext: cannot compute rope positions, left to SGLang")
 
 
 def resolve_to_override(resolved: Any, *_args: Any, **_kwargs: Any) -> Any:

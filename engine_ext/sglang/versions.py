@@ -7,3 +7,5 @@ PLUGINS_SINCE = (0, 5, 11)
 """SGLang loads entry points of the group ``sglang.srt.plugins`` from this version on."""
 EXTERNAL_PACKAGE = "engine_ext.sglang.external"
 """The value of ``SGLANG_EXTERNAL_MODEL_PACKAGE`` for older ones; newer ones take it too."""
+PROCESSOR_PACKAGE = "engine_ext.sglang.processors"
+"""The value of ``SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE`` for older ones: rope positions."""

@@ -36,6 +36,7 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
         "version": version,
         "entry_point_found": entry_point_found(GROUP),
         "entry_point_allowed": entry_point_allowed(environ),
+        "rope_positions": "vLLM's own, in numpy already: nothing to replace",
         **registered,
         "problems": found,
     }

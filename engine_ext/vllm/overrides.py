@@ -15,7 +15,7 @@ from typing import Any
 import vllm
 from torch import nn
 
-from engine_ext.features import enabled_features
+from engine_ext.features import features_of
 from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
 from engine_ext.vllm.log import logger
 
@@ -118,7 +118,7 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     from engine_ext.vllm.sealing import SealAfterLoading, conv_types
     from engine_ext.vllm.updates import guard_reloads
 
-    identity = Identity("vllm", vllm.__version__, architecture, enabled_features())
+    identity = Identity("vllm", vllm.__version__, architecture, features_of("vllm"))
     peers = tensor_parallel_peers(parallel_state, architecture)
     served = ServedModel(model, conv_types(), identity, logger, peers)
     for name in served.names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine_ext.features import enabled_features
+from engine_ext.features import features_of
 from engine_ext.vllm.versions import TRIED
 
 
@@ -13,14 +13,14 @@ def register() -> None:
         UnknownFeature: ``ENGINE_EXT`` holds an unknown word. vLLM does not start then; an operator
             who mistyped it must not be served stock in silence.
     """
-    features = enabled_features()
+    features = features_of("vllm")
 
     import vllm
 
     from engine_ext.vllm.log import logger
 
-    if "linear" not in features:
-        logger.info("engine_ext: off (ENGINE_EXT), vLLM is stock")
+    if not features:
+        logger.info("engine_ext: no feature for vLLM is on (ENGINE_EXT), vLLM is stock")
         return
     if vllm.__version__ not in TRIED:
         logger.warning(

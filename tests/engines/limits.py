@@ -15,10 +15,11 @@ NAME = next((name for name in ("sglang", "vllm") if find_spec(name)), "")
 VERSION = parse_version(installed_version(NAME) or "") if NAME else (0,)
 IS_OLD_SGLANG = NAME == "sglang" and VERSION < (0, 5, 11)
 
-ON = {"ENGINE_EXT": "linear"}
-"""Variables that switch the extension on."""
+ON = {"ENGINE_EXT": "linear,mrope"}
+"""Variables that switch on what is on by default."""
 if IS_OLD_SGLANG:  # it loads no plugins
     ON["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
+    ON["SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"] = "engine_ext.sglang.processors"
 OFF = {"ENGINE_EXT": "off"}
 
 RECORDS = "RELIABILITY_RECORDS"

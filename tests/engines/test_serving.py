@@ -19,7 +19,7 @@ def arms(request, tmp_path_factory, say):
     """Replies, status lines and log of a server with the extension and one without."""
     family = request.param
     folder = tmp_path_factory.mktemp(family)
-    found = {}
+    found = {"family": family}
     for arm, switch in (("on", ON), ("off", OFF)):
         say(f"{engine.shown}, {family}, extension {arm} (40 s)")
         status_file = folder / f"{arm}.jsonl"
@@ -64,9 +64,23 @@ def test_the_process_that_holds_the_model_reports_what_it_replaced(arms):
         assert f"(APIServer pid={line['pid']})" not in logged
 
 
+@pytest.mark.skipif(NAME != "sglang", reason="vLLM computes rope positions in numpy")
+def test_rope_positions_of_every_kind_are_taken_over(arms):
+    """Images of Qwen3-VL aside: SGLang has a function of its own for them, from 0.5.12 on."""
+    replies, _, log = arms["on"]
+    kinds = {"image", "video"} & replies.keys()
+    if arms["family"] == "qwen3_vl":
+        kinds.remove("image")
+    taken_over = [line for line in log.splitlines() if "taken over" in line]
+    for kind in kinds:
+        assert any(f"'{kind}')" in line for line in taken_over)
+    assert "left to SGLang" not in log
+
+
 def test_switched_off_it_does_nothing(arms):
     assert arms["off"][1] == []
     assert "matrix product" not in arms["off"][2]
+    assert "taken over" not in arms["off"][2]
 
 
 def test_an_unknown_feature_keeps_the_server_from_starting(tmp_path):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine_ext.sglang.plugin import may_act
+from engine_ext.sglang.plugin import active_features
 
 
 def _overrides() -> list[type]:
-    if not may_act():
+    if "linear" not in active_features():
         return []
     # SGLang imports this module from its registry, which by then has defined these two names.
     from sglang.srt.models.registry import ModelRegistry, import_model_classes

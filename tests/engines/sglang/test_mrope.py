@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine_ext.mrope import BadSpans
-from engine_ext.sglang.mrope import FIND, Proving, glm4v, qwen, takes_part_in
+from engine_ext.sglang.mrope import FIND, glm4v, qwen
+from engine_ext.sglang.positions import Proving, has_parameters_of
 from tests.engines.limits import IS_OLD_SGLANG
 from tests.mrope.prompts import GLM, MERGE, QWEN, TEXT, prompts
 
@@ -124,9 +125,9 @@ def test_other_models_are_left_to_sglang():
 
 
 def test_sglang_s_functions_have_the_parameters_that_ours_know():
-    assert takes_part_in(rotary.get_rope_index, qwen)
-    assert takes_part_in(rotary.get_rope_index_glm4v, glm4v)
-    assert not takes_part_in(rotary.get_rope_index, glm4v)
+    assert has_parameters_of(rotary.get_rope_index, qwen)
+    assert has_parameters_of(rotary.get_rope_index_glm4v, glm4v)
+    assert not has_parameters_of(rotary.get_rope_index, glm4v)
 
 
 @pytest.fixture
@@ -159,7 +160,22 @@ def test_one_difference_leaves_all_to_sglang(request_of_an_image, caplog):
         found = proving(counted(calls), **request_of_an_image)
         assert equal(found, rotary.get_rope_index(**request_of_an_image))
     assert len(calls) == 2
-    assert "differs: left to SGLang" in caplog.text
+    assert "not equal, left to SGLang" in caplog.text
+
+
+def test_one_failure_leaves_all_to_sglang(request_of_an_image, caplog):
+    calls = []
+
+    def fails(**request):
+        calls.append(request)
+        raise KeyError("unforeseen")
+
+    proving = Proving("get_rope_index", fails)
+    for _ in range(2):
+        found = proving(rotary.get_rope_index, **request_of_an_image)
+        assert equal(found, rotary.get_rope_index(**request_of_an_image))
+    assert len(calls) == 1
+    assert "failed, left to SGLang" in caplog.text
 
 
 def test_grids_that_do_not_fit_are_sglang_s_to_judge(request_of_an_image):

@@ -18,6 +18,9 @@ PROCESSES = {
     "detokenizer": "sglang.srt.managers.detokenizer_manager",
 }
 
+SETS = ("DG_JIT_CACHE_DIR", "DG_JIT_USE_NVRTC", "TLLM_LOG_LEVEL")
+"""What SGLang sets when its layers are imported, as the hooks have them imported."""
+
 LOADS_PLUGINS = """
 import importlib, json, logging, os, signal, sys, threading
 
@@ -41,6 +44,7 @@ def state():
 before, modules = state(), set(sys.modules)
 from sglang.srt.plugins import load_plugins
 load_plugins()
+from sglang.srt.layers.rotary_embedding import MRotaryEmbedding
 from sglang.srt.model_loader import loader, utils
 print(json.dumps({
     "before": before,
@@ -48,6 +52,10 @@ print(json.dumps({
     "new": sorted(set(sys.modules) - modules),
     "hooked": hasattr(utils.get_model_architecture, "__wrapped__"),
     "everywhere": loader.get_model_architecture is utils.get_model_architecture,
+    "positions": [
+        hasattr(getattr(MRotaryEmbedding, name), "__wrapped__")
+        for name in ("get_rope_index", "get_rope_index_glm4v", "get_rope_index_ernie45")
+    ],
 }))
 """
 
@@ -69,8 +77,14 @@ def test_the_hook_is_in_place(process):
     assert process["everywhere"]
 
 
+def test_rope_positions_are_hooked_where_the_extension_knows_them(process):
+    assert process["positions"] == [True, True, False]
+
+
 def test_nothing_else_has_changed(process):
-    assert process["after"] == process["before"]
+    before, after = process["before"], process["after"]
+    set_by_sglang = {name: after["environ"].get(name) for name in SETS}
+    assert after == {**before, "environ": {**before["environ"], **set_by_sglang}}
 
 
 def test_no_model_is_imported(process):

@@ -101,18 +101,18 @@ def test_what_is_not_a_class_and_an_architecture_is_logged_and_left(resolved, mo
 
 def test_off_leaves_sglang_stock(monkeypatch):
     monkeypatch.setenv("ENGINE_EXT", "off")
-    assert plugin.may_act() is False
+    assert plugin.active_features() == ()
 
 
 def test_an_unknown_feature_stops_sglang(monkeypatch):
     """SGLang catches every Exception of a plugin, so it is none."""
     monkeypatch.setenv("ENGINE_EXT", "fast")
     with pytest.raises(SystemExit, match="'fast' not understood"):
-        plugin.may_act()
+        plugin.active_features()
 
 
 @pytest.mark.parametrize("version", ["0.5.5", "0.5.99"])
 def test_a_version_that_was_not_tried_stays_stock(version, monkeypatch, caplog):
     monkeypatch.setattr(sglang, "__version__", version)
-    assert plugin.may_act() is False
+    assert plugin.active_features() == ()
     assert f"SGLang {version} has not been tried" in caplog.text

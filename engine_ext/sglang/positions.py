@@ -1,0 +1,115 @@
+"""Put our rope positions in front of SGLang's, once they have come out equal to the bit.
+
+Each kind of request is computed by both at first. SGLang 0.5.11 and newer are hooked; before, the
+method itself is replaced when SGLang imports `engine_ext.sglang.processors`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine_ext.mrope import BadSpans
+from engine_ext.sglang.log import logger
+from engine_ext.sglang.mrope import Positions, glm4v, qwen
+
+ROTARY = "sglang.srt.layers.rotary_embedding.MRotaryEmbedding"
+OURS: dict[str, Callable[..., Positions | None]] = {
+    "get_rope_index": qwen,
+    "get_rope_index_glm4v": glm4v,
+}
+"""By the name of SGLang's function, a static method of ``ROTARY``."""
+
+
+def hook() -> None:
+    """Register with SGLang's hooks (0.5.11 and newer)."""
+    from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+
+    for name, proving in _proving().items():
+        HookRegistry.register(f"{ROTARY}.{name}", proving, HookType.AROUND)
+
+
+def replace() -> None:
+    """Replace the methods themselves (SGLang 0.5.10 and older, which have no hooks)."""
+    from sglang.srt.layers.rotary_embedding import MRotaryEmbedding
+
+    for name, proving in _proving().items():
+        stock = getattr(MRotaryEmbedding, name)
+        if not isinstance(stock, partial):  # done before
+            setattr(MRotaryEmbedding, name, staticmethod(partial(proving, stock)))
+
+
+class Proving:
+    """One of SGLang's functions, with ours in front of it.
+
+    An AROUND hook: called with SGLang's function and the arguments of a request.
+    """
+
+    def __init__(self, name: str, ours: Callable[..., Positions | None]) -> None:
+        self.name = name
+        self.ours = ours
+        self.signature = inspect.signature(ours)
+        self.proven: set[tuple[object, ...]] = set()
+        self.has_failed = False
+
+    def __call__(self, stock: Callable[..., Positions], *args: Any, **kwargs: Any) -> Positions:
+        found = None if self.has_failed else self._try(*args, **kwargs)
+        if found is None:
+            return stock(*args, **kwargs)
+        kind = self._kind(*args, **kwargs)
+        if kind in self.proven:
+            return found
+        expected = stock(*args, **kwargs)
+        if all(map(_are_equal, found, expected)):
+            self.proven.add(kind)
+            logger.info("engine_ext: %s, %s: equal to SGLang's, taken over", self.name, kind)
+        else:
+            self.has_failed = True
+            logger.error("engine_ext: %s, %s: not equal, left to SGLang", self.name, kind)
+        return expected
+
+    def _try(self, *args: Any, **kwargs: Any) -> Positions | None:
+        """Ours, or None where SGLang is to answer, or to raise."""
+        try:
+            return self.ours(*args, **kwargs)
+        except BadSpans as error:
+            logger.debug("engine_ext: %s: left to SGLang: %s", self.name, error)
+        except Exception:
+            self.has_failed = True
+            logger.exception("engine_ext: %s: failed, left to SGLang", self.name)
+        return None
+
+    def _kind(self, *args: Any, **kwargs: Any) -> tuple[str, ...]:
+        """The model type, and of what the request consists."""
+        given = self.signature.bind(*args, **kwargs).arguments
+        kinds = [kind for kind in ("image", "video") if given.get(f"{kind}_grid_thw") is not None]
+        return (given.get("model_type", "glm4v"), *kinds)
+
+
+def _are_equal(found: Tensor, expected: Tensor) -> bool:
+    return found.dtype == expected.dtype and torch.equal(found, expected)
+
+
+def _proving() -> dict[str, Proving]:
+    """Those of ours whose counterpart has the parameters that it was written for."""
+    from sglang.srt.layers.rotary_embedding import MRotaryEmbedding
+
+    found = {}
+    for name, ours in OURS.items():
+        stock = getattr(MRotaryEmbedding, name)
+        if isinstance(stock, partial) or has_parameters_of(stock, ours):
+            found[name] = Proving(name, ours)
+        else:
+            logger.warning("engine_ext: %s has other parameters here, left to SGLang", name)
+    return found
+
+
+def has_parameters_of(stock: Callable[..., Any], ours: Callable[..., Any]) -> bool:
+    """Whether both have the same parameters, what gathers other keywords aside."""
+    names = ([*inspect.signature(one).parameters][:-1] for one in (stock, ours))
+    return next(names) == next(names)
