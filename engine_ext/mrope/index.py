@@ -2,13 +2,13 @@
 
 The scheme is that of Qwen2-VL (arXiv:2409.12191, section 2.1): a text token advances all three axes
 by one; a vision token has its frame, row and column, counted from one past the largest position
-before it. So where the spans are and how long each is gives every position by sums; what remains
+before it. So where the spans are and how large each is gives every position by sums; what remains
 is to write them. Spans of one grid are written together, and so are texts of one length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -32,48 +32,48 @@ def rope_index(length: int, spans: Spans, out: Ints | None = None) -> tuple[Ints
     """
     if out is None:
         out = np.empty((3, length), np.int64)
-    starts, tokens = spans.starts, spans.tokens
-    gaps = _gaps(length, starts, tokens)
-    advances = spans.advances
-    # The position of the first token of each text and of each span: all before it, summed.
-    bases = np.cumsum(gaps[:-1]) + np.cumsum(advances) - advances
-    end = int(gaps.sum() + advances.sum())
-    _write_texts(out, gaps, np.append(starts, length) - gaps, np.append(bases, end) - gaps)
-    _write_spans(out, spans, bases)
-    return out, end
+    tokens, advances = spans.tokens, spans.advances
+    gaps = _gaps(length, spans.starts, tokens)
+    # Within each text and each span positions count from 0 first ...
+    _write_texts(out, gaps, np.append(spans.starts, length) - gaps)
+    _write_spans(out, spans)
+    # ... and then from the position that all before it have reached.
+    lengths, steps = np.empty((2, 2 * len(gaps) - 1), np.int64)
+    lengths[::2], lengths[1::2] = gaps, tokens
+    steps[::2], steps[1::2] = gaps, advances
+    ends = np.cumsum(steps)
+    out += np.repeat(ends - steps, lengths)
+    return out, int(ends[-1])
 
 
-def _write_texts(out: Ints, lengths: Ints, starts: Ints, bases: Ints) -> None:
-    """Text of the given lengths from each of ``starts`` on, at the positions from ``bases`` on."""
+def _write_texts(out: Ints, lengths: Ints, starts: Ints) -> None:
+    """Text of the given lengths from each of ``starts`` on."""
     for members in _alike(lengths):
         length = int(lengths[members[0]])
         if length:
-            positions = bases[members, None, None, None] + np.arange(length)
-            for axis in _windows(out, 1, 1, length):
-                axis[starts[members]] = positions
+            ramp = np.arange(length)
+            _place(out, starts[members], (ramp, ramp, ramp))
 
 
-def _write_spans(out: Ints, spans: Spans, bases: Ints) -> None:
-    """Every span at the positions from ``bases`` on."""
+def _write_spans(out: Ints, spans: Spans) -> None:
+    """Every span: its frame, row and column at each token."""
     first_frames = np.cumsum(spans.frames) - spans.frames
     for members in _alike((spans.frames << 42) + (spans.rows << 21) + spans.columns):
         frames, rows, columns = spans.grids[members[0]].tolist()
-        starts, base = spans.starts[members], bases[members, None]
-        times = np.arange(frames)
+        time, height, width = np.indices((frames, rows, columns)).reshape(3, -1)
         if spans.times is not None:
-            times = spans.times[first_frames[members, None] + times]
-        time, height, width = _windows(out, frames, rows, columns)
-        time[starts] = (base + times)[:, :, None, None]
-        height[starts] = (base + np.arange(rows))[:, None, :, None]
-        width[starts] = (base + np.arange(columns))[:, None, None, :]
+            chosen = spans.times[first_frames[members, None] + np.arange(frames)]
+            time = np.repeat(chosen, rows * columns, axis=1)
+        _place(out, spans.starts[members], (time, height, width))
 
 
-def _windows(out: Ints, frames: int, rows: int, columns: int) -> Ints:
-    """(3, W, frames, rows, columns): ``out`` (3, S) from each token on, seen as such a grid."""
+def _place(out: Ints, starts: Ints, block: Sequence[Ints]) -> None:
+    """Write ``block``, three of (n,) or (k, n), into ``out`` (3, S) at each of ``starts``, (k,)."""
     axis, token = out.strides
-    windows = out.shape[1] - frames * rows * columns + 1
-    strides = (axis, token, rows * columns * token, columns * token, token)
-    return as_strided(out, (3, windows, frames, rows, columns), strides)
+    count = block[1].shape[-1]
+    windows = as_strided(out, (3, out.shape[1] - count + 1, count), (axis, token, token))
+    for window, values in zip(windows, block, strict=True):
+        window[starts] = values
 
 
 def _alike(keys: Ints) -> Iterator[NDArray[np.intp]]:
