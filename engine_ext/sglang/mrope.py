@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,6 +55,8 @@ def qwen(
     tokens = mrope.QwenTokens(image_token_id, video_token_id, vision_start_token_id)
     if model_type == "qwen2_5_vl" and tokens_per_second is not None:
         seconds = _seconds(second_per_grid_ts, len(videos))
+        if seconds is None:
+            return None
         spans = mrope.qwen2_5_vl(
             ids, tokens, images, videos, spatial_merge_size, seconds, tokens_per_second
         )
@@ -109,12 +110,16 @@ def _grids(grids: Any) -> Ints:
 
 
 def _seconds(given: Any, count: int) -> Any:
-    """Of each video, in the dtype that SGLang computes with: torch's default for numbers."""
+    """Of each video, in the dtype that SGLang computes with; None for one that numpy has not.
+
+    Numbers take torch's default dtype there, float32 unless something has changed it.
+    """
     if given is None:
-        return np.ones(count, np.float32)
-    if isinstance(given, Tensor):
-        return given.cpu().numpy()
-    return np.asarray([float(one) for one in given], np.float32)
+        given = torch.ones(count)
+    elif not isinstance(given, Tensor):
+        are_tensors = all(isinstance(one, Tensor) for one in given) and len(given)
+        given = torch.stack(list(given)) if are_tensors else torch.tensor([float(s) for s in given])
+    return None if given.dtype == torch.bfloat16 else given.cpu().numpy()
 
 
 def _positions(ids: Tensor | None, spans: Spans) -> Positions:

@@ -21,6 +21,15 @@ FRAMED = sorted(set(FIND) - {"qwen2_vl"} - UNKNOWN)
 SEARCH = settings(max_examples=300, deadline=None)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def default_dtype():
+    """That of a tokenizer's process: engines of other tests in this process may have changed it."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(before)
+
+
 def tensors(prompt):
     grids = [torch.tensor(found) if found else None for found in (prompt.images, prompt.videos)]
     return torch.tensor([prompt.ids]), *grids
@@ -89,6 +98,16 @@ def test_seconds_as_sglang(prompt, per_second, given_as, data):
     request = asked("qwen2_5_vl", ids, images, videos, forms[given_as], per_second)
     found = qwen(**request)
     assert found is None or equal(found, rotary.get_rope_index(**request))
+
+
+def test_seconds_in_bfloat16_are_left_to_sglang(default_dtype):
+    ids = torch.tensor([[QWEN.vision_start, QWEN.video, QWEN.video]])
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        request = asked("qwen2_5_vl", ids, None, torch.tensor([[2, 2, 2]]), [16.9375])
+        assert qwen(**request) is None
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @SEARCH
