@@ -1,0 +1,23 @@
+"""The prompts whose positions are timed hold what they say, and peers agree on them."""
+
+import numpy as np
+import pytest
+
+from benchmarks.mrope import ours
+from benchmarks.mrope_peers import peers
+from benchmarks.mrope_prompts import FAMILIES, images, videos
+
+LONGER_TEXT = "transformers"
+"""Its 5 differs on videos of Qwen2.5-VL: docs/mrope.md."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("make", [images, videos])
+def test_installed_functions_agree_with_ours(family, make):
+    prompt = make(family, 2)
+    expected = ours(prompt)
+    assert expected.shape == (3, len(prompt.ids))
+    for name, call in peers(prompt):
+        is_equal = np.array_equal(np.asarray(call()).reshape(3, -1), expected)
+        differs = (family, make) == ("qwen2_5_vl", videos) and name.startswith(LONGER_TEXT)
+        assert is_equal != differs, name
