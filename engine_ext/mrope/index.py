@@ -3,7 +3,7 @@
 The scheme is that of Qwen2-VL (arXiv:2409.12191, section 2.1): a text token advances all three axes
 by one; a vision token has its frame, row and column, counted from one past the largest position
 before it. So where the spans are and how large each is gives every position by sums; what remains
-is to write them. Spans of one grid are written together, and so are texts of one length.
+is to write them, spans of one grid behind texts of one length together.
 """
 
 from __future__ import annotations
@@ -32,39 +32,33 @@ def rope_index(length: int, spans: Spans, out: Ints | None = None) -> tuple[Ints
     """
     if out is None:
         out = np.empty((3, length), np.int64)
-    tokens, advances = spans.tokens, spans.advances
-    gaps = _gaps(length, spans.starts, tokens)
-    # Within each text and each span positions count from 0 first ...
-    _write_texts(out, gaps, np.append(spans.starts, length) - gaps)
-    _write_spans(out, spans)
-    # ... and then from the position that all before it have reached.
-    lengths, steps = np.empty((2, 2 * len(gaps) - 1), np.int64)
-    lengths[::2], lengths[1::2] = gaps, tokens
-    steps[::2], steps[1::2] = gaps, advances
+    gaps = _gaps(length, spans.starts, spans.tokens)
+    before, rest = gaps[:-1], int(gaps[-1])
+    # Positions are counted from 0 in each unit first: a text and the span behind it ...
+    lengths = np.append(before + spans.tokens, rest)
+    _write_units(out, np.cumsum(lengths) - lengths, before, spans)
+    out[:, length - rest :] = np.arange(rest)
+    # ... and then from what all units before it have reached.
+    steps = np.append(before + spans.advances, rest)
     ends = np.cumsum(steps)
     out += np.repeat(ends - steps, lengths)
     return out, int(ends[-1])
 
 
-def _write_texts(out: Ints, lengths: Ints, starts: Ints) -> None:
-    """Text of the given lengths from each of ``starts`` on."""
-    for members in _alike(lengths):
-        length = int(lengths[members[0]])
-        if length:
-            ramp = np.arange(length)
-            _place(out, starts[members], (ramp, ramp, ramp))
-
-
-def _write_spans(out: Ints, spans: Spans) -> None:
-    """Every span: its frame, row and column at each token."""
+def _write_units(out: Ints, starts: Ints, gaps: Ints, spans: Spans) -> None:
+    """Texts of ``gaps`` tokens, and behind each its span: frame, row and column at each token."""
     first_frames = np.cumsum(spans.frames) - spans.frames
-    for members in _alike((spans.frames << 42) + (spans.rows << 21) + spans.columns):
+    for members in _alike(gaps, spans.frames, spans.rows, spans.columns):
+        gap = int(gaps[members[0]])
         frames, rows, columns = spans.grids[members[0]].tolist()
-        time, height, width = np.indices((frames, rows, columns)).reshape(3, -1)
+        time, height, width = block = np.empty((3, gap + frames * rows * columns), np.int64)
+        block[:, :gap] = np.arange(gap)
+        block[:, gap:] = np.indices((frames, rows, columns)).reshape(3, -1) + gap
         if spans.times is not None:
             chosen = spans.times[first_frames[members, None] + np.arange(frames)]
-            time = np.repeat(chosen, rows * columns, axis=1)
-        _place(out, spans.starts[members], (time, height, width))
+            time = np.broadcast_to(time, (len(members), len(time))).copy()
+            time[:, gap:] = np.repeat(chosen + gap, rows * columns, axis=1)
+        _place(out, starts[members], (time, height, width))
 
 
 def _place(out: Ints, starts: Ints, block: Sequence[Ints]) -> None:
@@ -76,12 +70,12 @@ def _place(out: Ints, starts: Ints, block: Sequence[Ints]) -> None:
         window[starts] = values
 
 
-def _alike(keys: Ints) -> Iterator[NDArray[np.intp]]:
-    """The indices of equal keys, group by group."""
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    if len(keys):
-        yield from np.split(order, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)
+def _alike(*keys: Ints) -> Iterator[NDArray[np.intp]]:
+    """The indices at which all keys, (n,) each, are equal, group by group."""
+    order = np.lexsort(keys)
+    if len(order):
+        changes = np.logical_or.reduce([np.diff(key[order]) != 0 for key in keys])
+        yield from np.split(order, np.flatnonzero(changes) + 1)
 
 
 def _gaps(length: int, starts: Ints, tokens: Ints) -> Ints:
