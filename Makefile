@@ -38,10 +38,11 @@ test-core: ## the core, packaging and the checkpoints, without an engine
 	@python=$$($(call environment,core)) && $$python $(PYTEST) tests
 
 .PHONY: test-transformers-4
-test-transformers-4: ## the core and the checkpoints on transformers 4.57
+test-transformers-4: ## the core, rope positions and the checkpoints on transformers 4.57
 	@echo "== transformers 4.57"
 	@python=$$($(call environment,transformers-4)) && \
-	  $$python $(PYTEST) tests/patch_embed/test_transformers.py tests/evals/checkpoints/test_shipped.py
+	  $$python $(PYTEST) tests/patch_embed/test_transformers.py tests/mrope \
+	    tests/evals/checkpoints/test_shipped.py
 
 .PHONY: test-sglang
 test-sglang: ## real SGLang 0.5.23 servers on the CPU
