@@ -14,11 +14,14 @@ from pathlib import Path
 import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
+from engine_ext.installed import installed_version
 from engine_ext.patch_embed import PatchLinear, geometry
 from engine_ext.served import ServedModel, model
 from tests.engines.faults import BY_NAME, ONE_RANK, UPDATE, remember
 
 VARIABLE = "ENGINE_FAULT"
+LOADS_IN_PLACE = (installed_version("vllm") or "").startswith("0.11.")
+"""Updates are by `load_weights` there, into the tensors that serve."""
 SITECUSTOMIZE = "from tests.engines import injection\n\ninjection.inject_into_this_process()\n"
 
 
@@ -58,19 +61,19 @@ def injected(active):
 
 def _loader(active, leaf, original):
     """The loader of one parameter. A fault meets an update once, not the engine's way back."""
-    met, last, filled = "", None, None
+    met, last = "", None
 
     # vLLM finds the first argument by its name.
     def load(param, loaded, *arguments, **options):
-        nonlocal met, last, filled
+        nonlocal met, last
         chosen = active()
         fault = BY_NAME.get(chosen)
         # vLLM counts what a layer is given before it loads it, by a mode that writes nothing.
         counting = param.is_meta or _get_current_dispatch_mode() is not None
         if fault and fault.arrives and chosen != met and not counting:
             met = chosen if fault.at == UPDATE else ""
-            if param is not filled and last is not None:
-                param.data.copy_(last)  # a reload of vLLM fills another tensor, its values are any
+            if last is not None and not LOADS_IN_PLACE:  # a reload of vLLM fills another tensor,
+                param.data.copy_(last)  # whose values are any
             fault.arrives(leaf, param, loaded)
             return
         if original is not None:
@@ -79,7 +82,7 @@ def _loader(active, leaf, original):
             assert param.shape == loaded.shape, (param.shape, loaded.shape)
             param.data.copy_(loaded)
         if not counting:
-            last, filled = param.detach().clone(), param
+            last = param.detach().clone()
 
     return load
 
