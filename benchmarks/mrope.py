@@ -9,9 +9,7 @@ differs is marked, and is not of another kind of arithmetic but of another defin
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,7 +20,8 @@ from rich.table import Table
 from benchmarks import device as devices
 from benchmarks.mrope_peers import peers
 from benchmarks.mrope_prompts import CASES, Prompt
-from benchmarks.record import RESULTS, Row, append
+from benchmarks.options import parser
+from benchmarks.record import Row, append
 from benchmarks.timing import interleaved
 from engine_ext.mrope import families, rope_index
 
@@ -30,14 +29,10 @@ WHAT, OURS, WRITE = "mrope", "engine_ext", "writing the result"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
+    options_of = parser(__doc__, seconds=10)
+    add = options_of.add_argument
     add("--cases", nargs="+", choices=tuple(CASES), default=list(CASES), metavar="CASE")
-    add("--seconds", type=float, default=10, help="for each point, at most about (default 10)")
-    add("--results", type=Path, default=RESULTS, help="folder of the CSV")
-    options = parser.parse_args()
+    options = options_of.parse_args()
     torch.set_num_threads(1)
     rows = []
     for name in track(options.cases, WHAT, transient=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution, version
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -162,16 +162,25 @@ def _lmms_engine(prompt: Prompt) -> Iterator[Peer]:
     names = {"qwen3_vl": "qwen3_vl_get_rope_index", "qwen2_5_vl": "qwen2_5_vl_rope_index"}
     if not _installed("lmms-engine") or prompt.family not in names:
         return
-    # The one file: the package imports all of training.
+    module = lmms_engine_rope()
+    compute, model = getattr(module, names[prompt.family]), SimpleNamespace(config=_config(prompt))
+    given = _tensors(prompt)
+    yield f"lmms-engine {_installed('lmms-engine')}", lambda: compute(model, *given)[0]
+
+
+def lmms_engine_rope() -> ModuleType:
+    """The one file of lmms-engine that computes positions: the package imports all of training.
+
+    Raises:
+        PackageNotFoundError: lmms-engine is not installed.
+    """
     file = distribution("lmms-engine").locate_file("lmms_engine/models/common_ops/rope.py")
     spec = importlib.util.spec_from_file_location("lmms_engine_rope", str(file))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    compute, model = getattr(module, names[prompt.family]), SimpleNamespace(config=_config(prompt))
-    given = _tensors(prompt)
-    yield f"lmms-engine {_installed('lmms-engine')}", lambda: compute(model, *given)[0]
+    return module
 
 
 def _transformers(prompt: Prompt) -> Iterator[Peer]:

@@ -9,9 +9,7 @@ Every implementation is compared with float64 first; one that differs ends the r
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +19,9 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks import device as devices
+from benchmarks.options import parser
 from benchmarks.providers import CONV, LINEAR, OURS, Layer, convolution, providers
-from benchmarks.record import RESULTS, Row, append
+from benchmarks.record import Row, append
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_mib
 
@@ -39,17 +38,11 @@ class Differs(ArithmeticError):
 
 
 def main() -> None:
-    here = "cuda" if torch.cuda.is_available() else "cpu"
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--device", choices=tuple(COUNTS), default=here)
+    options_of = parser(__doc__, seconds=4, devices=COUNTS)
+    add = options_of.add_argument
     add("--counts", type=int, nargs="+", metavar="N", help="patches")
     add("--dtypes", nargs="+", choices=tuple(TOLERANCES))
-    add("--seconds", type=float, default=4, help="for each point, about (default 4)")
-    add("--results", type=Path, default=RESULTS, help="folder of the CSV")
-    options = parser.parse_args()
+    options = options_of.parse_args()
     counts = options.counts or COUNTS[options.device]
     rows = measure(
         options.device, counts, options.dtypes or DTYPES[options.device], options.seconds

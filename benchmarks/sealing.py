@@ -25,30 +25,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.towers import TOWERS, config
+
 RESULTS = Path(__file__).parent / "results" / "sealing.csv"
 COLUMNS = ("tower", "extension", "run", "seconds", "peak_mib")
-
-TOWERS: dict[str, dict[str, Any]] = {
-    "Qwen3-VL-8B": {
-        "model_type": "qwen3_vl",
-        "hidden_size": 1152,
-        "intermediate_size": 4304,
-        "depth": 27,
-        "num_heads": 16,
-        "patch_size": 16,
-        "out_hidden_size": 4096,
-        "deepstack_visual_indexes": [8, 16, 24],
-    },
-    "GLM-4.1V-9B": {
-        "model_type": "glm4v",
-        "hidden_size": 1536,
-        "intermediate_size": 13696,
-        "depth": 24,
-        "num_heads": 12,
-        "patch_size": 14,
-        "out_hidden_size": 4096,
-    },
-}
 
 
 def main() -> None:
@@ -80,18 +60,16 @@ def main() -> None:
 def measure(tower: str, arm: str, checkpoint: str) -> dict[str, float]:
     """Construct and load one tower in this process: seconds and peak memory."""
     import torch
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoModel
 
     from engine_ext.served import Identity, ServedModel
 
     torch.manual_seed(0)
-    settings = dict(TOWERS[tower])
-    family = AutoConfig.for_model(settings.pop("model_type"))
-    config = type(family.vision_config)(**settings)
+    built = config(tower)
     torch.nn.functional.conv3d(torch.zeros(1, 3, 2, 4, 4), torch.zeros(1, 3, 2, 4, 4))  # warm
     begun = time.monotonic()
     with torch.device("meta"):
-        model = AutoModel.from_config(config, dtype=torch.bfloat16)
+        model = AutoModel.from_config(built, dtype=torch.bfloat16)
     model.to_empty(device="cpu")
     served = None
     if arm == "on":

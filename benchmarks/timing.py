@@ -6,7 +6,7 @@ compared are medians of the same rounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,10 @@ class Times:
     median: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> Times:
+        return cls(*map(float, np.quantile(milliseconds, [0.5, 0.2, 0.8])))
 
 
 def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> dict[str, Times]:
@@ -44,8 +48,7 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
     for _ in range(rounds):
         for name, timer in timers.items():
             found[name].append(1e3 * timer.timeit(numbers[name]).median)
-    quantiles = {name: np.quantile(each, [0.5, 0.2, 0.8]) for name, each in found.items()}
-    return {name: Times(*map(float, three)) for name, three in quantiles.items()}
+    return {name: Times.of(each) for name, each in found.items()}
 
 
 def peak_mib(call: Call) -> float | None:

@@ -9,11 +9,9 @@ Towers have the sizes of released models and random weights. Runs on a GPU if th
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -24,8 +22,9 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks import device as devices
+from benchmarks.options import parser
 from benchmarks.providers import CONV, OURS
-from benchmarks.record import RESULTS, Row, append
+from benchmarks.record import Row, append
 from benchmarks.timing import Times, interleaved, peak_mib
 from benchmarks.towers import TOWERS, build, clips
 from engine_ext import linearize
@@ -38,17 +37,11 @@ SIMILAR = 0.999  # cosine of the outputs, transformers #45750
 
 
 def main() -> None:
-    here = "cuda" if torch.cuda.is_available() else "cpu"
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
-    add("--device", choices=tuple(CLIPS), default=here)
+    options_of = parser(__doc__, seconds=10, devices=CLIPS)
+    add = options_of.add_argument
     add("--towers", nargs="+", choices=tuple(TOWERS), default=list(TOWERS))
     add("--clips", type=int, nargs="+", metavar="N", help="numbers of clips")
-    add("--seconds", type=float, default=10, help="for each point, about (default 10)")
-    add("--results", type=Path, default=RESULTS, help="folder of the CSV")
-    options = parser.parse_args()
+    options = options_of.parse_args()
     counts = options.clips or CLIPS[options.device]
     rows = [_health(options.device)]
     with Progress(transient=True) as progress, torch.inference_mode():
@@ -137,10 +130,7 @@ def components(model: nn.Module, call: Callable[[], object], rounds: int = 3) ->
             call()
         for name, seconds in spent.items():
             found.setdefault(name, []).append(1e3 * seconds)
-    quantiles = {
-        n: torch.tensor(each).quantile(torch.tensor([0.5, 0.2, 0.8])) for n, each in found.items()
-    }
-    return {name: Times(*three.tolist()) for name, three in quantiles.items()}
+    return {name: Times.of(each) for name, each in found.items()}
 
 
 @contextmanager

@@ -79,10 +79,10 @@ def qwen2_5_vl(
             f" {len(videos)} videos"
         )
     spans = qwen2_vl(ids, tokens, images, videos, merge_size)
-    frames = spans.grids[:, 0]
+    frames = spans.frames
     steps = np.zeros(len(frames), seconds.dtype)
     steps[_is_video(ids, tokens, spans.starts)] = seconds
-    numbers = np.arange(int(frames.sum())) - np.repeat(np.cumsum(frames) - frames, frames)
+    numbers = np.arange(int(frames.sum())) - np.repeat(spans.first_frames, frames)
     times = numbers.astype(seconds.dtype) * np.repeat(steps, frames)
     times = times * np.asarray(tokens_per_second, _factor_dtype(seconds, tokens_per_second))
     return Spans(spans.starts, spans.grids, times.astype(np.int64))

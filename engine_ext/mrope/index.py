@@ -47,7 +47,7 @@ def rope_index(length: int, spans: Spans, out: Ints | None = None) -> tuple[Ints
 
 def _write_units(out: Ints, starts: Ints, gaps: Ints, spans: Spans) -> None:
     """Texts of ``gaps`` tokens, and behind each its span: frame, row and column at each token."""
-    first_frames = np.cumsum(spans.frames) - spans.frames
+    first_frames = spans.first_frames
     for members in _alike(gaps, spans.frames, spans.rows, spans.columns):
         gap = int(gaps[members[0]])
         frames, rows, columns = spans.grids[members[0]].tolist()

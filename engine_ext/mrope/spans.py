@@ -43,6 +43,11 @@ class Spans:
         return self.grids[:, 2]
 
     @property
+    def first_frames(self) -> Ints:
+        """(n,), index of the first frame of each among the frames of all."""
+        return np.cumsum(self.frames) - self.frames
+
+    @property
     def tokens(self) -> Ints:
         """(n,), tokens of each span."""
         found: Ints = self.frames * self.rows * self.columns
@@ -53,7 +58,7 @@ class Spans:
         """(n,), by how much each span advances the positions: its largest, and one."""
         times = self.frames
         if self.times is not None:
-            times = self.times[np.cumsum(self.frames) - 1] + 1
+            times = self.times[self.first_frames + self.frames - 1] + 1
         found: Ints = np.maximum(np.maximum(times, self.rows), self.columns)
         return found
 

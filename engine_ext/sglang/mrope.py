@@ -47,7 +47,7 @@ def qwen(
     Raises:
         BadSpans: the grids do not fit the prompt.
     """
-    if not _is_one_prompt(input_ids) or (image_grid_thw is None and video_grid_thw is None):
+    if not _is_one_prompt(input_ids, image_grid_thw, video_grid_thw):
         return None
     ids, images, videos = _ids(input_ids), _grids(image_grid_thw), _grids(video_grid_thw)
     if ids[-1] == vision_start_token_id:  # cut off: SGLang raises IndexError
@@ -80,7 +80,7 @@ def glm4v(
     Raises:
         BadSpans: the grids do not fit the prompt.
     """
-    if not _is_one_prompt(input_ids) or (image_grid_thw is None and video_grid_thw is None):
+    if not _is_one_prompt(input_ids, image_grid_thw, video_grid_thw):
         return None
     if attention_mask is not None and not bool((attention_mask == 1).all()):
         return None
@@ -92,8 +92,11 @@ def glm4v(
     return _positions(input_ids, mrope.glm4v(_ids(input_ids), tokens, images, videos, merge_size))
 
 
-def _is_one_prompt(ids: Tensor | None) -> bool:
-    return ids is not None and ids.device.type == "cpu" and ids.shape[0] == 1 and ids.numel() > 0
+def _is_one_prompt(ids: Tensor | None, images: Any, videos: Any) -> bool:
+    """Whether it is one prompt with vision, and on the CPU."""
+    if ids is None or (images is None and videos is None):
+        return False
+    return ids.device.type == "cpu" and ids.shape[0] == 1 and ids.numel() > 0
 
 
 def _ids(ids: Tensor | None) -> Ints:

@@ -40,8 +40,7 @@ def replace() -> None:
 
     for name, proving in _proving().items():
         stock = getattr(MRotaryEmbedding, name)
-        if not isinstance(stock, partial):  # done before
-            setattr(MRotaryEmbedding, name, staticmethod(partial(proving, stock)))
+        setattr(MRotaryEmbedding, name, staticmethod(partial(proving, stock)))
 
 
 class Proving:
@@ -54,7 +53,7 @@ class Proving:
         self.name = name
         self.ours = ours
         self.signature = inspect.signature(ours)
-        self.proven: set[tuple[object, ...]] = set()
+        self.proven: set[tuple[str, ...]] = set()
         self.has_failed = False
 
     def __call__(self, stock: Callable[..., Positions], *args: Any, **kwargs: Any) -> Positions:
@@ -102,7 +101,9 @@ def _proving() -> dict[str, Proving]:
     found = {}
     for name, ours in OURS.items():
         stock = getattr(MRotaryEmbedding, name)
-        if isinstance(stock, partial) or has_parameters_of(stock, ours):
+        if isinstance(stock, partial):  # replaced before
+            continue
+        if has_parameters_of(stock, ours):
             found[name] = Proving(name, ours)
         else:
             logger.warning("engine_ext: %s has other parameters here, left to SGLang", name)

@@ -1,7 +1,6 @@
 """Padded batches: the same as lmms-engine's functions, which these replace."""
 
-import importlib.util
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,24 +9,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.mrope_peers import lmms_engine_rope
 from engine_ext.mrope import BadSpans, qwen2_5_vl_rope_index, qwen3_vl_get_rope_index
 from engine_ext.mrope.batch import to_host
 from tests.mrope.prompts import MERGE, QWEN, TEXT, prompts
 
-ROPE = "lmms_engine/models/common_ops/rope.py"
-
 
 @pytest.fixture(scope="module")
 def lmms_engine():
-    """The one file: the package imports all of training."""
     try:
-        file = distribution("lmms-engine").locate_file(ROPE)
+        return lmms_engine_rope()
     except PackageNotFoundError:
         pytest.skip("lmms-engine is not installed here")
-    spec = importlib.util.spec_from_file_location("lmms_engine_rope", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def model(tokens_per_second=2):

@@ -12,6 +12,7 @@ from engine_ext.sglang.mrope import FIND, glm4v, qwen
 from engine_ext.sglang.positions import Proving, has_parameters_of
 from tests.engines.limits import IS_OLD_SGLANG
 from tests.mrope.prompts import GLM, MERGE, QWEN, TEXT, prompts
+from tests.mrope.test_batch import equal
 
 rotary = pytest.importorskip("sglang.srt.layers.rotary_embedding").MRotaryEmbedding
 
@@ -51,12 +52,6 @@ def asked(model_type, ids, images, videos, seconds=None, per_second=2):
         "use_audio_in_video": False,
         "audio_seqlens": None,
     }
-
-
-def equal(found, expected):
-    return all(
-        torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(found, expected, strict=True)
-    )
 
 
 @pytest.mark.parametrize("model_type", FRAMED)

@@ -1,0 +1,32 @@
+"""The options that benchmarks have in common."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from benchmarks.record import RESULTS
+
+
+def parser(doc: str | None, seconds: float, devices: Iterable[str] = ()) -> argparse.ArgumentParser:
+    """A parser with ``--seconds`` and ``--results``.
+
+    Args:
+        doc: of the module, as its help.
+        seconds: that a point takes by default.
+        devices: to choose from with ``--device``, by default a GPU if there is one; none of it
+            where empty.
+    """
+    made = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if devices:
+        here = "cuda" if torch.cuda.is_available() else "cpu"
+        made.add_argument("--device", choices=tuple(devices), default=here)
+    points = f"for each point, about (default {seconds:g})"
+    made.add_argument("--seconds", type=float, default=seconds, help=points)
+    made.add_argument("--results", type=Path, default=RESULTS, help="folder of the CSV")
+    return made
