@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine_ext.features import FEATURES, OF_ENGINE
 from evals.mmmu_gate.arms import BASELINE, CANDIDATE
 from evals.mmmu_gate.samples import Sample
 
@@ -99,10 +100,17 @@ def _extension(
         if not _replaced(candidate):
             found.append(f"{CANDIDATE} did not run the extension: it replaced no module")
         else:
-            on = {name for line in candidate.status for name in line["features"]}
-            if missing := sorted(set(features) - on):
-                found.append(f"{CANDIDATE} ran without {', '.join(missing)}")
+            missing = {name for line in candidate.status for name in _missing(line, features)}
+            if missing:
+                found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
     return found
+
+
+def _missing(line: Mapping[str, Any], features: Sequence[str]) -> set[str]:
+    """What was asked for, is there for the engine that wrote ``line``, and was not on."""
+    known = OF_ENGINE.get(line["engine"], tuple(FEATURES))
+    not_for_it = set(FEATURES) - set(known)
+    return set(features) - set(line["features"]) - not_for_it
 
 
 def _replaced(arm: Arm) -> list[str]:

@@ -5,7 +5,11 @@ from dataclasses import replace
 from evals.mmmu_gate.samples import Sample
 from evals.mmmu_gate.validity import Arm
 
-REPLACED = {"features": ["linear"], "modules": [{"name": "visual.patch_embed.proj"}]}
+REPLACED = {
+    "engine": "vllm",
+    "features": ["linear"],
+    "modules": [{"name": "visual.patch_embed.proj"}],
+}
 
 
 def sample(position, **changes):

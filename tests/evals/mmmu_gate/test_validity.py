@@ -58,6 +58,15 @@ def test_a_candidate_without_a_feature_that_was_asked_for_is_a_reason():
     assert said == "candidate ran without pixels"
 
 
+@pytest.mark.parametrize(
+    ("engine", "expected"), [("vllm", []), ("sglang", ["candidate ran without mrope"])]
+)
+def test_a_feature_that_the_engine_has_not_is_not_missed(engine, expected):
+    status = [{**REPLACED, "engine": engine}]
+    pair = arm("baseline"), arm("candidate", status=status)
+    assert found(*pair, features=["linear", "mrope"]) == expected
+
+
 def test_servers_nobody_knows_of_need_the_operators_word():
     pair = arm("baseline", status=None), arm("candidate", status=None)
     assert len(found(*pair)) == 2
