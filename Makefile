@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 FAMILY ?= qwen3_vl
 ENGINE ?= vllm
 ENVIRONMENT ?= $(ENGINE)
+GATE_RUNS ?= all
 PYTEST = -m pytest -p no:cacheprovider --durations=5
 
 # The last line of build.py is the path of the environment's Python.
@@ -19,12 +20,13 @@ demo: ## serve a tiny model with and without the extension and compare (ENGINE=v
 	@python=$$($(call environment,$(ENGINE))) && $$python -m evals.demo --engine $(ENGINE) --family $(FAMILY)
 
 .PHONY: test
-test: ## everything below, but the old engines and the gate (30 minutes on 2 cores)
+test: ## everything below, but the old engines and the long runs of the gate (32 minutes on 2 cores)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-core
 	@$(MAKE) --no-print-directory test-transformers-4
 	@$(MAKE) --no-print-directory test-sglang
 	@$(MAKE) --no-print-directory test-vllm
+	@$(MAKE) --no-print-directory test-gate GATE_RUNS=
 
 .PHONY: lint
 lint: ## ruff and mypy
@@ -63,10 +65,10 @@ test-engines-old: ## SGLang 0.5.8 and 0.5.9, vLLM 0.11.0: the last with nn.Conv3
 .PHONY: test-gate
 test-gate: ## the accuracy gate: statistics, report in a browser, real runs against vLLM
 	@echo "== accuracy gate"
-	@sh environments/browser.sh >/dev/null
+	@sh environments/browser.sh >/dev/null || test -z "$(GATE_RUNS)"
 	@$(call environment,vllm) >/dev/null
 	@python=$$($(call environment,lmms-eval)) && \
-	  GATE_RUNS=all $$python $(PYTEST) -v tests/evals/mmmu_gate
+	  GATE_RUNS=$(GATE_RUNS) $$python $(PYTEST) -v tests/evals/mmmu_gate
 
 .PHONY: gate
 gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGINE=vllm|sglang FAMILY=...)
@@ -75,6 +77,23 @@ gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGIN
 	  $$python -m evals.mmmu_gate --cpu --engine $(ENGINE) --engine-python $$engine \
 	    --model evals/checkpoints/$(FAMILY) --dataset .gate/$(FAMILY).parquet --max-new-tokens 8 \
 	    --min-accuracy 0.8 --logprobs 60 --out .gate/$(ENGINE)-$(FAMILY)
+
+.PHONY: bench
+bench: ## the layer, the tower, loading and rope positions on this CPU (10 minutes; do nothing else meanwhile)
+	@python=$$($(call environment,core)) && \
+	  $$python -m benchmarks.patch_embed --device cpu && \
+	  $$python -m benchmarks.tower --device cpu && \
+	  $$python -m benchmarks.load --device cpu --runs 3 && \
+	  $$python -m benchmarks.mrope && \
+	  $$python -m benchmarks.plot
+
+.PHONY: bench-engine
+bench-engine: ## beside an engine: its layer, its rope positions, its server off and on (ENVIRONMENT=sglang|vllm|sglang-0.5.9|...)
+	@$(call environment,vllm) >/dev/null
+	@python=$$($(call environment,$(ENVIRONMENT))) && \
+	  $$python -m benchmarks.patch_embed --device cpu --counts 6080 && \
+	  $$python -m benchmarks.mrope && \
+	  $$python -m benchmarks.serve
 
 .PHONY: soak
 soak: ## 30 minutes of mixed and malformed requests against one engine (ENGINE=vllm|sglang)

@@ -1,14 +1,17 @@
-"""The device that measurements run on: its name, and how fast it multiplies and copies."""
+"""What measurements run on: the device, how fast it multiplies and copies, and which engine."""
 
 from __future__ import annotations
 
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
 from benchmarks.timing import interleaved
+from engine_ext.installed import installed_version
+from evals.reliability.engines import NAMES, titled
 
 SIDE = {"cuda": 8192, "cpu": 2048}  # of the square matrices that are multiplied
 COPIED = {"cuda": 2**30, "cpu": 2**27}  # bytes
@@ -36,6 +39,13 @@ def name(device: str) -> str:
     if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+@cache
+def engine() -> str:
+    """`SGLang 0.5.23`: the engine that is installed beside this Python, empty for none."""
+    found = {name: installed_version(name) for name in NAMES}
+    return ", ".join(titled(name, version) for name, version in found.items() if version)
 
 
 def limits(device: str, dtype: torch.dtype) -> Limits:

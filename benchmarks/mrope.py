@@ -22,10 +22,11 @@ from benchmarks.mrope_peers import peers
 from benchmarks.mrope_prompts import CASES, Prompt
 from benchmarks.options import parser
 from benchmarks.record import Row, append
+from benchmarks.rope_tables import OURS, WRITE
 from benchmarks.timing import interleaved
 from engine_ext.mrope import families, rope_index
 
-WHAT, OURS, WRITE = "mrope", "engine_ext", "writing the result"
+WHAT = "mrope"
 
 
 def main() -> None:
@@ -68,6 +69,7 @@ def measure(prompt: Prompt, seconds: float) -> Iterator[Row]:
             reference=OURS,
             ratio=times[OURS].median / each.median,
             difference=None if name == WRITE else float(name in differ),
+            engine=devices.engine(),
         )
 
 

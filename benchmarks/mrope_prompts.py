@@ -65,6 +65,17 @@ def videos(family: str, count: int) -> Prompt:
     return Prompt(family, f"{count} videos", np.array(ids + _text(40)), videos=grids)
 
 
+def spread(spans: int, tokens: int) -> Prompt:
+    """Of Qwen3-VL: ``tokens`` of vision in so many images, both powers of two."""
+    each = tokens // spans
+    rows = 1 << (each.bit_length() - 1) // 2
+    ids = _text(60)
+    for _ in range(spans):
+        ids += _span("qwen3_vl", each, is_video=False) + _text(2)
+    grids = np.array([(1, 2 * rows, 2 * each // rows)] * spans)
+    return Prompt("qwen3_vl", f"{spans} spans", np.array(ids), images=grids)
+
+
 def _span(family: str, tokens: int, is_video: bool) -> list[int]:
     if family == "glm4v":
         return [GLM_BEGIN, *[GLM.image] * tokens, GLM_END]
@@ -82,4 +93,6 @@ CASES: dict[str, Callable[[], list[Prompt]]] = {
     "8 videos": lambda: [videos(family, 8) for family in FAMILIES],
     "64k": lambda: [videos(family, 31) for family in FAMILIES],
     "256k": lambda: [videos(family, 125) for family in FAMILIES],
+    "more tokens": lambda: [spread(8, 1 << power) for power in range(10, 19, 2)],
+    "more spans": lambda: [spread(1 << power, 1 << 14) for power in range(0, 11, 2)],
 }

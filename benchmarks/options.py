@@ -11,12 +11,14 @@ import torch
 from benchmarks.record import RESULTS
 
 
-def parser(doc: str | None, seconds: float, devices: Iterable[str] = ()) -> argparse.ArgumentParser:
-    """A parser with ``--seconds`` and ``--results``.
+def parser(
+    doc: str | None, seconds: float | None = None, devices: Iterable[str] = ()
+) -> argparse.ArgumentParser:
+    """A parser with ``--results``, and with others where they mean something.
 
     Args:
         doc: of the module, as its help.
-        seconds: that a point takes by default.
+        seconds: that a point takes by default; no ``--seconds`` for None.
         devices: to choose from with ``--device``, by default a GPU if there is one; none of it
             where empty.
     """
@@ -26,7 +28,8 @@ def parser(doc: str | None, seconds: float, devices: Iterable[str] = ()) -> argp
     if devices:
         here = "cuda" if torch.cuda.is_available() else "cpu"
         made.add_argument("--device", choices=tuple(devices), default=here)
-    points = f"for each point, about (default {seconds:g})"
-    made.add_argument("--seconds", type=float, default=seconds, help=points)
+    if seconds is not None:
+        points = f"for each point, about (default {seconds:g})"
+        made.add_argument("--seconds", type=float, default=seconds, help=points)
     made.add_argument("--results", type=Path, default=RESULTS, help="folder of the CSV")
     return made

@@ -93,6 +93,7 @@ def _point(
             peak_mib=peak_mib(_call(layers[name], patches)),
             difference=differences[name],
             floor=floor,
+            engine=devices.engine(),
         )
         for name, each in times.items()
     ]

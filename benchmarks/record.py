@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+BEGUN = datetime.now().isoformat(timespec="seconds")
+"""When this run began, by which its rows are told from those of other runs."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,15 @@ class Row:
         what: the benchmark.
         provider: the implementation.
         shape: of the layer, tower or request.
-        count: patches, tokens or requests.
-        median, low, high: milliseconds, the latter two the 20 % and 80 % quantiles.
+        count: patches, tokens, requests or parameters.
+        median, low, high: in ``unit``, the latter two the 20 % and 80 % quantiles.
         reference: the provider that ``ratio`` is over.
-        ratio: of the reference's median to this one's: above 1 is faster than the reference.
+        ratio: above 1 is better than the reference: faster, or more in a second.
         peak_mib: of memory on top of what was held before; None where it was not measured.
         difference: from the right result, relative, in float64.
         floor: milliseconds that no implementation can undercut; None where none is known.
         engine: and its version, where one took part.
+        date: and time at which the run began.
     """
 
     what: str
@@ -45,10 +48,15 @@ class Row:
     peak_mib: float | None = None
     difference: float | None = None
     floor: float | None = None
+    unit: str = "ms"
     engine: str = ""
     torch: str = field(default_factory=lambda: torch.__version__)
     cudnn: str = field(default_factory=lambda: str(cudnn() or ""))
-    date: str = field(default_factory=lambda: date.today().isoformat())
+    date: str = BEGUN
+
+
+POINT = ("what", "shape", "count", "dtype", "device", "unit", "engine")
+"""The columns by which rows are of one point, and compare providers."""
 
 
 def cudnn() -> int | None:
@@ -74,6 +82,18 @@ def read(file: Path) -> list[dict[str, str]]:
     """Every row, as text."""
     with file.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+def newest(rows: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """The rows of each point as it was measured last: points of one run can be compared."""
+    points: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    for row in rows:
+        members = points.setdefault(tuple(row[name] for name in POINT), [])
+        if members and members[0]["date"] < row["date"]:
+            members.clear()
+        if not members or members[0]["date"] == row["date"]:
+            members.append(row)
+    return [row for members in points.values() for row in members]
 
 
 def _written(value: object) -> object:

@@ -35,7 +35,11 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
 
     Three rounds are made in any case. Calls on a GPU are waited for (`torch.utils.benchmark`).
     """
-    timers = {name: Timer("call()", globals={"call": call}) for name, call in calls.items()}
+    threads = torch.get_num_threads()  # a timer takes one by default
+    timers = {
+        name: Timer("call()", globals={"call": call}, num_threads=threads)
+        for name, call in calls.items()
+    }
     numbers = {}
     spent = 0.0
     for name, timer in timers.items():

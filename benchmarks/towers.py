@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+DTYPE = "bfloat16"
+SIMILAR = 0.999  # cosine of the outputs, transformers #45750
 TOWERS: dict[str, dict[str, Any]] = {
     "Qwen3-VL-8B": {
         "model_type": "qwen3_vl",
@@ -39,27 +41,41 @@ def config(tower: str) -> Any:
     return type(family.vision_config)(**settings)
 
 
-def build(tower: str, device: str, dtype: torch.dtype, attention: str) -> nn.Module:
-    """The tower in memory of ``device``, its weights small and random.
+def empty(tower: str, device: str, attention: str) -> nn.Module:
+    """The tower in memory of ``device``, its weights as they were found there.
 
     Args:
         attention: `eager`, `sdpa` or `flash_attention_2`, as transformers names them.
     """
     from transformers import AutoModel
 
-    torch.manual_seed(0)
     built = config(tower)
     with torch.device("meta"):
-        model = AutoModel.from_config(built, dtype=dtype, attn_implementation=attention)
-    model = model.to_empty(device=device).eval().requires_grad_(False)
+        model = AutoModel.from_config(
+            built, dtype=getattr(torch, DTYPE), attn_implementation=attention
+        )
+    found: nn.Module = model.to_empty(device=device).eval().requires_grad_(False)
+    return found
+
+
+def build(tower: str, device: str, attention: str) -> nn.Module:
+    """The tower with small random weights."""
+    torch.manual_seed(0)
+    model = empty(tower, device, attention)
     for parameter in model.parameters():
-        nn.init.normal_(parameter, std=0.02)
+        parameter.copy_(_noise(parameter))
     for name, buffer in model.named_buffers():
         if name.endswith("inv_freq"):  # never in a checkpoint: `to_empty` has left it as it was
             steps = torch.arange(buffer.numel(), device=device) / buffer.numel()
             buffer.copy_(10000.0**-steps)
-    found: nn.Module = model
-    return found
+    return model
+
+
+def _noise(like: Tensor, length: int = 1_000_003) -> Tensor:
+    """Of a standard deviation of 0.02; drawn once and repeated where it takes more than a prime."""
+    drawn = 0.02 * torch.randn(min(length, like.numel()), device=like.device)
+    times = -(-like.numel() // len(drawn))
+    return drawn.to(like.dtype).repeat(times)[: like.numel()].view(like.shape)
 
 
 def clips(tower: str, count: int, frames: int, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,3 +89,15 @@ def clips(tower: str, count: int, frames: int, side: int, like: Tensor) -> tuple
     grid = (frames // 2, side // patch, side // patch)
     patches = torch.randn(count * grid[0] * grid[1] * grid[2], 3 * 2 * patch * patch)
     return patches.to(like.device, like.dtype), torch.tensor([grid] * count, device=like.device)
+
+
+def dissimilarity(expected: Tensor, found: Tensor) -> float:
+    """One less the least cosine of an output token.
+
+    Raises:
+        ArithmeticError: the towers do not agree.
+    """
+    cosine = nn.functional.cosine_similarity(expected.double(), found.double(), dim=-1).min()
+    if not cosine >= SIMILAR:
+        raise ArithmeticError(f"towers agree to a cosine of {cosine:.4f}, expected {SIMILAR}")
+    return float(1 - cosine)

@@ -1,6 +1,6 @@
 """Does the gate bite? Candidates from copies of a checkpoint with a wrong patch embedding.
 
-    python -m evals.mmmu_gate.teeth --engine vllm [FAMILY...]
+    python -m evals.mmmu_gate.teeth --engine vllm [FAMILY...] [--faults ...]
 
 Each family is asked once without the extension, then once with it, then with it over each faulty
 copy. What came of each is a line of `evals/mmmu_gate/results/ENGINE-VERSION.csv`. The environment
@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from rich.console import Console
 from evals import checkpoints
 from evals.checkpoints.mmmu import dataset
 from evals.engines import ENGINES
-from evals.mmmu_gate.faults import CHANGES_ANSWERS, NO_FAULT, faulty_copies
+from evals.mmmu_gate.faults import CHANGES_ANSWERS, FAULTS, NO_BIAS, NO_FAULT, faulty_copies
 from evals.mmmu_gate.page import RESULTS
 from evals.project import ENVIRONMENTS
 
@@ -38,6 +38,8 @@ def main() -> int:
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="default all")
     parser.add_argument("--engine", choices=ENGINES, default="vllm")
     parser.add_argument("--engine-python", type=Path, help="default that of .envs")
+    faults = (*FAULTS, NO_BIAS)
+    parser.add_argument("--faults", nargs="*", choices=faults, default=faults, help="default all")
     parser.add_argument("--probes", type=int, default=60, help="stills, and as many clips")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -47,7 +49,7 @@ def main() -> int:
     for family in options.families or checkpoints.FAMILIES:
         with tempfile.TemporaryDirectory(prefix="engine_ext-teeth-") as folder:
             run = Run(options.engine, python, family, Path(folder), options.probes)
-            for fault, result in run.results():
+            for fault, result in run.results(options.faults):
                 row = summarised(options.engine, family, fault, result)
                 file = record(options.results, row)
                 console.print(f"{family}, {fault}: {row['verdict']} {row['reasons'][:150]}")
@@ -68,11 +70,13 @@ class Run:
         self.questions = folder / "questions.parquet"
         dataset(family).to_parquet(self.questions)
 
-    def results(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Each fault and the report of the gate; no fault comes first."""
+    def results(self, faults: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Each of the faults the family can have, and the report of the gate; none comes first."""
         yield NO_FAULT, self._gate(NO_FAULT, [])
         baseline = self.folder / NO_FAULT / "baseline" / "samples.jsonl"
         for fault, copy in faulty_copies(self.family, self.folder):
+            if fault not in faults:
+                continue
             given = ["--baseline-samples", str(baseline), "--candidate-model", str(copy)]
             yield fault, self._gate(fault, given)
             shutil.rmtree(copy)
@@ -98,7 +102,7 @@ def summarised(engine: str, family: str, fault: str, result: Mapping[str, Any]) 
     row = {
         "date": date.today().isoformat(),
         "engine": engine,
-        "version": candidate.get(engine),
+        "version": str(candidate.get(engine)).partition("+")[0],
         "family": family,
         "fault": fault,
         "verdict": result["verdict"],

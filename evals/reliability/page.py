@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from evals.markdown import table
-from evals.project import PROJECT
 from evals.reliability import record, soak
 from evals.reliability.engines import in_order, titled
-
-SEALING = PROJECT / "benchmarks" / "results" / "sealing.csv"
 
 HOLDS = {
     "weight paths": "as a fresh stock engine",
@@ -43,12 +38,7 @@ def drawn(folder: Path = record.RESULTS) -> dict[str, str]:
         for name, holds in HOLDS.items()
     }
     soaks = soak.results()
-    return {
-        **tables,
-        "soak": soak.figures(soaks),
-        "soak kinds": soak.kinds(soaks),
-        "sealing": sealing(),
-    }
+    return {**tables, "soak": soak.figures(soaks), "soak kinds": soak.kinds(soaks)}
 
 
 def shown(rows: list[Mapping[str, str]], holds: str) -> str:
@@ -73,25 +63,3 @@ def shown(rows: list[Mapping[str, str]], holds: str) -> str:
     text = table(["", *(titled(*engine) for engine in engines)], lines)
     below = [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
     return "\n".join([text, "", *below]).rstrip()
-
-
-def sealing() -> str:
-    """Medians of construct and load for each tower, with and without the extension."""
-    with SEALING.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    lines = []
-    for tower in dict.fromkeys(row["tower"] for row in rows):
-        line = [tower]
-        for column, unit in (("seconds", "s"), ("peak_mib", "MiB")):
-            off, on = (_median(rows, tower, arm, column) for arm in ("off", "on"))
-            digits = 2 if unit == "s" else 0
-            line += [f"{value:,.{digits}f} {unit}" for value in (off, on)]
-            line.append(f"{on - off:+.{digits}f} {unit}")
-        lines.append(line)
-    columns = ["vision tower", "load, off", "on", "more", "peak memory, off", "on", "more"]
-    return table(columns, lines)
-
-
-def _median(rows: Iterable[Mapping[str, str]], tower: str, arm: str, column: str) -> float:
-    matching = (row for row in rows if (row["tower"], row["extension"]) == (tower, arm))
-    return statistics.median(float(row[column]) for row in matching)

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.mrope import ours
 from benchmarks.mrope_peers import peers
-from benchmarks.mrope_prompts import FAMILIES, images, videos
+from benchmarks.mrope_prompts import FAMILIES, images, spread, videos
 
 LONGER_TEXT = "transformers"
 """Its 5 differs on videos of Qwen2.5-VL: docs/mrope.md."""
@@ -21,3 +21,11 @@ def test_installed_functions_agree_with_ours(family, make):
         is_equal = np.array_equal(np.asarray(call()).reshape(3, -1), expected)
         differs = (family, make) == ("qwen2_5_vl", videos) and name.startswith(LONGER_TEXT)
         assert is_equal != differs, name
+
+
+@pytest.mark.parametrize(("spans", "tokens"), [(1, 16), (4, 32), (8, 64)])
+def test_tokens_are_spread_over_spans(spans, tokens):
+    prompt = spread(spans, tokens)
+    assert len(prompt.images) == spans
+    assert prompt.images.prod(axis=1).sum() == 4 * tokens
+    assert ours(prompt).shape == (3, len(prompt.ids))

@@ -1,6 +1,6 @@
 """Points that were measured, as rows of CSV."""
 
-from benchmarks.record import Row, append, read
+from benchmarks.record import Row, append, newest, read
 
 
 def row(**changes):
@@ -26,7 +26,16 @@ def test_rows_are_added_below_one_header(tmp_path):
     assert (second["provider"], second["ratio"]) == ("F.linear", "0.5")
 
 
-def test_a_row_names_torch_and_the_day(tmp_path):
+def test_a_row_names_torch_and_when_its_run_began(tmp_path):
     (found,) = read(append([row()], "points", tmp_path))
     assert found["torch"]
-    assert len(found["date"]) == len("2026-01-01")
+    assert len(found["date"]) == len("2026-01-01T00:00:00")
+
+
+def test_a_point_that_was_measured_again_counts_as_it_was_last(tmp_path):
+    before = [row(date="2026-01-01T00:00:00", provider=name) for name in ("conv", "gone")]
+    again = [row(date="2026-01-02T00:00:00", provider="conv", median=7.0)]
+    other = [row(date="2026-01-01T00:00:00", provider="conv", count=128)]
+    found = newest(read(append([*before, *again, *other], "points", tmp_path)))
+    shown = [(one["provider"], one["count"], one["median"]) for one in found]
+    assert sorted(shown) == [("conv", "128", "1.25"), ("conv", "64", "7")]

@@ -1,5 +1,7 @@
 """Implementations are timed by turns."""
 
+import torch
+
 from benchmarks.timing import interleaved
 
 
@@ -16,3 +18,9 @@ def test_rounds_alternate():
     interleaved({"first": lambda: called.append(1), "second": lambda: called.append(2)}, 0.01, 3)
     turns = [one for one, before in zip(called[1:], called, strict=False) if one != before]
     assert len(turns) >= 5
+
+
+def test_calls_have_the_threads_that_models_have():
+    found = set()
+    interleaved({"only": lambda: found.add(torch.get_num_threads())}, 0.01)
+    assert found == {torch.get_num_threads()}

@@ -8,9 +8,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from evals import checkpoints
 from evals.checkpoints.questions import held_out
+from evals.sglang_loader import load
 from tests.engines.describe import copies, describe
 from tests.engines.limits import equals_transformers, families
-from tests.engines.sglang.runtime import load
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CASES = list(itertools.product(families(), DTYPES))

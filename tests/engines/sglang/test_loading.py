@@ -11,10 +11,10 @@ from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
 from evals.engines import SGLANG
 from evals.servers import ServerFailed, cpu_server
+from evals.sglang_loader import load
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
 from tests.engines.limits import NAME, ON, VERSION, families
-from tests.engines.sglang.runtime import load
 
 EQUAL_WEIGHTS = "weights equal, and verified"
 

@@ -6,10 +6,10 @@ import pytest
 
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
+from evals.sglang_loader import load
 from tests.engines import faults, injection
 from tests.engines.limits import OFF, ON, VERSION
 from tests.engines.sglang.offline import assert_same_answers, failure, run
-from tests.engines.sglang.runtime import load
 
 FAMILY = "glm4v"  # its projection has a bias
 MODEL = str(checkpoints.path(FAMILY))

@@ -7,8 +7,8 @@ from torch import nn
 from engine_ext.patch_embed import PatchLinear
 from engine_ext.sglang.overrides import replace_projections
 from evals import checkpoints
+from evals.sglang_loader import load
 from tests.engines.describe import describe
-from tests.engines.sglang.runtime import load
 
 
 @pytest.fixture(scope="module")

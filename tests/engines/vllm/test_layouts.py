@@ -51,6 +51,7 @@ def tensor_parallel(offline):
     return both(offline, TENSOR_PARALLEL)
 
 
+@slow
 @pytest.mark.shows("layouts", "{layout}")
 @pytest.mark.parametrize("layout", TENSOR_PARALLEL)
 def test_tensor_parallel_answers_are_those_of_stock(layout, tensor_parallel):
@@ -58,6 +59,7 @@ def test_tensor_parallel_answers_are_those_of_stock(layout, tensor_parallel):
     assert_as_stock(found[layout], expected[layout])
 
 
+@slow
 @pytest.mark.shows("layouts", "tensor parallel 2: each rank reports what it replaced")
 def test_each_rank_reports_what_it_replaced(tensor_parallel):
     assert_every_rank_reports(tensor_parallel[2], len(TENSOR_PARALLEL))

@@ -28,7 +28,7 @@ PYTHON = ENVIRONMENTS / "vllm" / "bin" / "python"
 MODEL = str(checkpoints.path(FAMILY))
 STARTED = ["--engine", "vllm", "--engine-python", str(PYTHON), "--cpu", "--model", MODEL]
 
-slow = pytest.mark.skipif("GATE_RUNS" not in os.environ, reason="slow: make test-gate runs it")
+slow = pytest.mark.skipif(not os.environ.get("GATE_RUNS"), reason="slow: make test-gate runs it")
 
 
 def command(out, *given):
@@ -105,6 +105,7 @@ def test_servers_that_run_pass_with_the_same_answers(tmp_path, arms, questions):
     assert all((tmp_path / f"report.{end}").exists() for end in ("md", "html"))
 
 
+@slow
 def test_too_few_questions_are_no_proof(tmp_path, server, stored, questions):
     given = [*candidate(server), "--baseline-samples", stored, "--dataset", questions]
     code, said, report = gate(tmp_path, *given)
@@ -137,6 +138,7 @@ def test_an_arm_that_answers_by_chance_shows_nothing(tmp_path, server, stored, q
     assert re.search(r"baseline scored 0\.\d+, expected at least 0\.999", said)
 
 
+@slow
 def test_another_data_set_is_not_compared(tmp_path, server, stored, all_questions):
     other = tmp_path / "other.parquet"
     all_questions.select(range(COUNT, 2 * COUNT)).to_parquet(other)
@@ -236,6 +238,7 @@ def test_a_wrong_patch_embedding_fails_and_shows_the_flipped_questions(tmp_path,
     assert "Which" in report["flipped"][0]["text"]
 
 
+@slow
 def test_a_server_that_dies_ends_the_run(tmp_path, questions):
     given = [*STARTED, "--dataset", questions, "--smoke"]
     with (tmp_path / "said").open("w") as said:

@@ -1,0 +1,42 @@
+"""The tables of docs/benchmarks.md, drawn from what the benchmarks recorded.
+
+python -m benchmarks.page    # rewrites them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks.record import RESULTS, newest, read
+from benchmarks.rope_tables import ropes
+from benchmarks.tables import Row, counts, engine_layers, layers, loads, towers
+from evals.markdown import with_drawn
+from evals.project import PROJECT
+
+PAGE = PROJECT / "docs" / "benchmarks.md"
+PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
+    "layers": ("patch_embed", layers),
+    "counts": ("patch_embed", counts),
+    "engine layers": ("patch_embed", engine_layers),
+    "towers": ("tower", towers),
+    "loads": ("load", loads),
+    "ropes": ("mrope", ropes),
+}
+"""Which file each place of the page is drawn from, and how."""
+
+
+def with_tables(text: str, folder: Path = RESULTS) -> str:
+    """The page with its tables drawn anew."""
+    drawn = {
+        place: draw(newest(read(folder / f"{file}.csv"))) for place, (file, draw) in PLACES.items()
+    }
+    return with_drawn(text, drawn)
+
+
+def main() -> None:
+    PAGE.write_text(with_tables(PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Requests to a real server, with the extension off and on.
+
+    python -m benchmarks.serve --engine sglang
+
+Starts the stock command over a checkpoint with a real patch projection and few blocks (a CPU would
+take minutes for a whole tower), the two arms by turns, and sends photographs by vLLM's load
+generator, which runs in vLLM's environment. Run it where the engine is installed, on a machine that
+does nothing else. The first token of each load is compared between all servers.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.options import parser
+from benchmarks.record import Row, append
+from benchmarks.serve_arms import WHAT, Arms
+from benchmarks.serve_load import Load
+from benchmarks.serve_model import TOWER_OF, make
+from evals.engines import ENGINES
+from evals.project import ENVIRONMENTS
+from evals.servers import end_on_sigterm
+
+LOADS = {
+    "small": [Load((448, 448), 1, concurrency, max(8, concurrency)) for concurrency in (1, 4, 16)],
+    "several": [Load((448, 448), 4, concurrency, 8) for concurrency in (1, 4)],
+    "1080p": [Load((1920, 1080), 1, concurrency, max(4, concurrency)) for concurrency in (1, 4)],
+    "4k": [Load((3840, 2160), 1, 1, 2)],
+}
+
+
+def main() -> None:
+    end_on_sigterm()
+    options_of = parser(__doc__)
+    add = options_of.add_argument
+    add("--engine", choices=ENGINES, default="vllm")
+    add("--family", choices=tuple(TOWER_OF), default="qwen3_vl")
+    add("--blocks", type=int, default=1, help="of the vision tower (default 1)")
+    add("--loads", nargs="+", choices=tuple(LOADS), default=list(LOADS))
+    add("--rounds", type=int, default=2, help="starts of each arm (default 2)")
+    add("--environ", nargs="*", default=[], metavar="NAME=VALUE", help="for the arm with it on")
+    generator = ENVIRONMENTS / "vllm" / "bin" / "vllm"
+    add("--generator", type=Path, default=generator, help="executable of vLLM with its benchmarks")
+    options = options_of.parse_args()
+    if not options.generator.exists():
+        sys.exit(
+            f"no load generator at {options.generator}: build the environment vllm, or name one"
+        )
+    loads = [load for name in options.loads for load in LOADS[name]]
+    given = dict(one.split("=", 1) for one in options.environ)
+    with tempfile.TemporaryDirectory(prefix="engine_ext-serve-") as folder:
+        model = make(options.family, options.blocks, Path(folder))
+        arms = Arms(ENGINES[options.engine], model, options.generator, Path(folder), given)
+        arms.measure(loads, options.rounds)
+    rows = list(arms.rows(f"{TOWER_OF[options.family]} with {options.blocks} blocks"))
+    console = Console()
+    console.print(table(rows))
+    console.print(f"written: {append(rows, WHAT, options.results)}")
+
+
+def table(rows: Sequence[Row]) -> Table:
+    drawn = Table(title=f"{rows[0].engine}, {rows[0].device}: extension off and on")
+    for column in ("load", "at a time", "", "arm", "median", "20 %", "80 %", "unit", "ratio"):
+        drawn.add_column(column, justify="right")
+    for row in rows:
+        values = (f"{value:.3g}" for value in (row.median, row.low, row.high))
+        what = row.what.removeprefix(f"{WHAT}, ")
+        shown = (row.shape, str(row.count), what, row.provider, *values, row.unit)
+        drawn.add_row(*shown, f"{row.ratio:.3f}x")
+    return drawn
+
+
+if __name__ == "__main__":
+    main()

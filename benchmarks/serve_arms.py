@@ -1,0 +1,148 @@
+"""Both arms of a serving benchmark: servers by turns, and what came of each load."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.progress import Progress
+
+from benchmarks import device as devices
+from benchmarks.record import Row
+from benchmarks.serve_load import Load, Measured, content, send
+from benchmarks.timing import Times
+from benchmarks.towers import DTYPE
+from engine_ext import status
+from evals.asking import Reply, ask
+from evals.engines import Engine
+from evals.servers import Server, cpu_server
+from evals.soak.memory import sample
+
+WHAT, OFF, ON = "serve", "off", "on"
+TOLERANCE = 0.03  # nats, of the first token's log-probability between the arms, in bf16
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "sglang": {"context_length": 32768, "max_total_tokens": 65536, "max_running_requests": 16},
+    "vllm": {
+        "max_model_len": 32768,
+        "max_num_batched_tokens": 32768,
+        "max_num_seqs": 16,
+        "limit_mm_per_prompt": {"image": 4, "video": 0},
+        "skip_mm_profiling": True,
+    },
+}
+
+
+class WrongArm(ArithmeticError):
+    """An arm is not what it is to be, or answers otherwise than the other."""
+
+
+class Arms:
+    """Both arms, and what came of each load in each round.
+
+    Args:
+        model: folder of the checkpoint.
+        generator: the executable ``vllm``.
+        folder: for logs and files of the load.
+        environ: variables of the arm with the extension.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        model: Path,
+        generator: Path,
+        folder: Path,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.engine, self.model, self.generator, self.folder = engine, model, generator, folder
+        self.environ: dict[str, Mapping[str, str]] = {OFF: {"ENGINE_EXT": "off"}, ON: environ}
+        self.measured: dict[tuple[str, Load], list[Measured]] = {}
+        self.memory: dict[str, list[float]] = {OFF: [], ON: []}
+        self.asked: dict[Load, list[Reply]] = {}
+
+    def measure(self, loads: Sequence[Load], rounds: int) -> None:
+        """Start each arm ``rounds`` times, by turns, and send every load to each server.
+
+        Raises:
+            WrongArm: an arm has replaced what it should not or not what it should, or answers
+                otherwise than the other.
+        """
+        with Progress(transient=True) as progress:
+            bar = progress.add_task(WHAT, total=2 * rounds * len(loads))
+            for _ in range(rounds):
+                for arm in self.environ:
+                    progress.update(bar, description=f"{arm}: start")
+                    with self._server(arm) as server:
+                        for load in loads:
+                            self._ask(load, server)
+                            shown = f"{arm}: {load.shown}, {load.concurrency} at a time"
+                            progress.update(bar, description=shown)
+                            found = send(load, server, self.model, self.generator, self.folder)
+                            self.measured.setdefault((arm, load), []).append(found)
+                            progress.advance(bar)
+                        self.memory[arm].append(sample(psutil.Process(server.process.pid), 0).mib)
+
+    @contextmanager
+    def _server(self, arm: str) -> Iterator[Server]:
+        written, log = self.folder / "status.jsonl", self.folder / f"{arm}.log"
+        written.unlink(missing_ok=True)
+        environ = {**self.environ[arm], status.VARIABLE: str(written)}
+        settings = SETTINGS[self.engine.name]
+        with cpu_server(self.engine, self.model, log, environ=environ, **settings) as server:
+            replaced = [one["name"] for line in status.read(written) for one in line["modules"]]
+            if bool(replaced) != (arm == ON):
+                raise WrongArm(f"the arm {arm!r} replaced {', '.join(replaced) or 'nothing'}")
+            yield server
+
+    def _ask(self, load: Load, server: Server) -> None:
+        """The first request of a load, whose answer must be that of all servers before."""
+        replies = self.asked.setdefault(load, [])
+        replies.append(ask(server.client(), server.model, content(load), max_tokens=1))
+        if not self.difference(load) <= TOLERANCE:
+            found = f"{self.difference(load):.3g} nats"
+            raise WrongArm(f"first tokens differ by {found}, expected {TOLERANCE} at most")
+
+    def difference(self, load: Load) -> float:
+        """Nats, of the first token's log-probability, at most between two servers."""
+        first = [reply.logprobs[0] for reply in self.asked[load]]
+        return max(first) - min(first)
+
+    def rows(self, tower: str) -> Iterator[Row]:
+        """Of each load: latencies of all its requests, and rates of its rounds."""
+        for load, replies in self.asked.items():
+            runs = {arm: self.measured[arm, load] for arm in self.environ}
+            for name in ("first_token", "end_to_end"):
+                times = {
+                    arm: Times.of([one for run in found for one in getattr(run, name)])
+                    for arm, found in runs.items()
+                }
+                for arm, each in times.items():
+                    ratio = times[OFF].median / each.median
+                    yield self._row(name.replace("_", " "), arm, tower, load, each, ratio, "ms")
+            units = {"requests": 1, "images": load.images, "tokens": replies[0].prompt_tokens}
+            for unit, each in units.items():
+                rates = {
+                    arm: Times.of([each * load.requests / run.seconds for run in found])
+                    for arm, found in runs.items()
+                }
+                for arm, rate in rates.items():
+                    ratio = rate.median / rates[OFF].median
+                    yield self._row("throughput", arm, tower, load, rate, ratio, f"{unit}/s")
+
+    def _row(
+        self, what: str, arm: str, tower: str, load: Load, found: Times, ratio: float, unit: str
+    ) -> Row:
+        return Row(
+            *(f"{WHAT}, {what}", arm, f"{tower}, {load.shown}", load.concurrency, DTYPE),
+            *(devices.name("cpu"), found.median, found.low, found.high),
+            reference=OFF,
+            ratio=ratio,
+            peak_mib=statistics.median(self.memory[arm]),
+            difference=self.difference(load),
+            unit=unit,
+            engine=devices.engine(),
+        )

@@ -1,0 +1,135 @@
+"""Load for a server: photographs, sent by vLLM's load generator to any engine's OpenAI API."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evals.data_url import data_url
+
+if TYPE_CHECKING:
+    from evals.servers import Server
+
+QUESTION = "What is in this picture?"
+TOKENS = 4  # of each answer
+PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests of ``images`` pictures each, so many at a time.
+
+    Args:
+        size: pixels, width and height.
+        requests: measured; as many as ``concurrency`` warm the server before.
+    """
+
+    size: tuple[int, int]
+    images: int
+    concurrency: int
+    requests: int
+
+    @property
+    def shown(self) -> str:
+        width, height = self.size
+        return f"{self.images} x {width}x{height}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of a load: milliseconds of each request, and how long all took in seconds."""
+
+    first_token: list[float]
+    end_to_end: list[float]
+    seconds: float
+
+
+class LoadFailed(RuntimeError):
+    """The generator ended with an error, or requests failed."""
+
+
+def send(load: Load, server: Server, tokenizer: Path, generator: Path, folder: Path) -> Measured:
+    """Send a load and wait for its end.
+
+    Args:
+        tokenizer: folder of the model.
+        generator: the executable ``vllm``.
+        folder: for files of this run.
+
+    Raises:
+        LoadFailed: with the last lines of the generator, or the first error of a request.
+    """
+    questions = folder / f"{load.shown.replace(' ', '')}-{load.requests}.jsonl"
+    if not questions.exists():
+        questions.write_text("".join(json.dumps(one) + "\n" for one in _questions(load)))
+    command = [
+        *(str(generator), "bench", "serve", "--backend", "openai-chat"),
+        *("--base-url", server.url, "--endpoint", "/v1/chat/completions"),
+        *("--model", server.model, "--tokenizer", str(tokenizer)),
+        *("--dataset-name", "custom_image", "--dataset-path", str(questions)),
+        *("--custom-output-len", str(TOKENS), "--ignore-eos", "--temperature", "0"),
+        *("--disable-shuffle", "--num-prompts", str(load.requests)),
+        *("--max-concurrency", str(load.concurrency), "--num-warmups", str(load.concurrency)),
+        *("--disable-tqdm", "--save-result", "--save-detailed"),
+        *("--result-dir", str(folder), "--result-filename", "load.json"),
+    ]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        said = ran.stderr[-2000:]
+        raise LoadFailed(f"{generator} bench serve ended with {ran.returncode}: {said}")
+    return _measured(json.loads((folder / "load.json").read_text()), load)
+
+
+def _measured(result: dict[str, Any], load: Load) -> Measured:
+    if result["completed"] != load.requests:
+        error = next((error for error in result["errors"] if error), "no reason was given")
+        raise LoadFailed(f"{result['completed']} of {load.requests} requests succeeded: {error}")
+    return Measured(
+        first_token=[1e3 * seconds for seconds in result["ttfts"]],
+        end_to_end=[1e3 * seconds for seconds in result["latencies"]],
+        seconds=result["duration"],
+    )
+
+
+def content(load: Load) -> list[dict[str, Any]]:
+    """The first request, as content parts of OpenAI's API."""
+    first = next(_questions(load))
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in first["image_files"]]
+    return [*pictures, {"type": "text", "text": first["prompt"]}]
+
+
+def _questions(load: Load) -> Iterator[dict[str, Any]]:
+    """Each with pictures of its own: nothing is answered from a cache."""
+    for number in range(load.requests):
+        numbers = range(number * load.images, (number + 1) * load.images)
+        pictures = [data_url("image/jpeg", photograph(n, load.size)) for n in numbers]
+        yield {"prompt": QUESTION, "image_files": pictures}
+
+
+def photograph(number: int, size: tuple[int, int]) -> bytes:
+    """A JPEG cut out of a photograph and resized; another one for every number."""
+    from PIL import Image
+
+    generator = np.random.default_rng(number)
+    whole = _photographs()[number % len(PHOTOGRAPHS)]
+    left, top = (int(generator.integers(side // 4)) for side in whole.size)
+    cut = whole.crop((left, top, left + 3 * whole.width // 4, top + 3 * whole.height // 4))
+    buffer = io.BytesIO()
+    cut.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+@cache
+def _photographs() -> list[Any]:
+    from PIL import Image
+    from sklearn.datasets import load_sample_image
+
+    return [Image.fromarray(load_sample_image(name)) for name in PHOTOGRAPHS]

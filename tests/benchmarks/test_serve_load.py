@@ -1,0 +1,34 @@
+"""What is sent to a server, and what is read from the generator's result."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from benchmarks.serve_load import Load, LoadFailed, _measured, content, photograph
+
+LOAD = Load((64, 32), images=2, concurrency=1, requests=3)
+
+
+def test_every_picture_is_another_of_the_size_asked_for():
+    pictures = [photograph(number, LOAD.size) for number in range(6)]
+    assert len(set(pictures)) == 6
+    assert {Image.open(io.BytesIO(one)).size for one in pictures} == {LOAD.size}
+
+
+def test_a_request_holds_its_pictures_and_a_question():
+    kinds = [part["type"] for part in content(LOAD)]
+    assert kinds == ["image_url", "image_url", "text"]
+
+
+def test_times_are_milliseconds():
+    found = _measured(
+        {"completed": 3, "ttfts": [0.1] * 3, "latencies": [0.2] * 3, "duration": 1.5}, LOAD
+    )
+    assert found.first_token == pytest.approx([100] * 3)
+    assert (found.end_to_end, found.seconds) == (pytest.approx([200] * 3), 1.5)
+
+
+def test_a_failed_request_ends_the_run():
+    with pytest.raises(LoadFailed, match="2 of 3 requests succeeded: too long"):
+        _measured({"completed": 2, "errors": ["", "too long"]}, LOAD)
