@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
+from benchmarks.serve_tables import encoders, memory, rope_servers, servers, starts
 from benchmarks.tables import Row, counts, engine_layers, layers, loads, towers
 from evals.markdown import with_drawn
 from evals.project import PROJECT
@@ -22,6 +23,10 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "towers": ("tower", towers),
     "loads": ("load", loads),
     "ropes": ("mrope", ropes),
+    "rope servers": ("mrope_server", rope_servers),
+    "encoders": ("encoder", encoders),
+    "servers": ("serve", servers),
+    "memory": ("serve", memory),
 }
 """Which file each place of the page is drawn from, and how."""
 
@@ -31,7 +36,7 @@ def with_tables(text: str, folder: Path = RESULTS) -> str:
     drawn = {
         place: draw(newest(read(folder / f"{file}.csv"))) for place, (file, draw) in PLACES.items()
     }
-    return with_drawn(text, drawn)
+    return with_drawn(text, {**drawn, "starts": starts(read(folder / "startup.csv"))})
 
 
 def main() -> None:

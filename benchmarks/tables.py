@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.providers import CHANNELS_LAST, CONV, CONV_CUDNN_OFF, LINEAR, OURS, TRANSFORMERS
+from benchmarks.record import POINT
 from evals.markdown import table
 
 Row = Mapping[str, str]
@@ -19,7 +20,7 @@ def points(rows: Iterable[Row]) -> list[Point]:
     """Rows that can be compared, together."""
     found: dict[tuple[str, ...], dict[str, Row]] = {}
     for row in rows:
-        names = ("what", "shape", "count", "dtype", "device", "engine", "date")
+        names = (*POINT, "date")
         found.setdefault(tuple(row[name] for name in names), {})[row["provider"]] = row
     return list(found.values())
 
@@ -36,7 +37,7 @@ def layers(rows: Sequence[Row]) -> str:
             f"{_ms(ours) / _ms(point[LINEAR]):.3f}",
             f"{_ms(ours) / float(ours['floor']):.2f}",
         ]
-        lines.append([conv["device"], conv["dtype"], conv["shape"], _interval(conv), *cells])
+        lines.append([conv["device"], conv["dtype"], conv["shape"], interval(conv), *cells])
     columns = ["device", "dtype", "projection", f"{CONV}, ms", *others, "ours"]
     return table([*columns, f"ours / {LINEAR}", "ours / floor"], lines)
 
@@ -61,7 +62,7 @@ def engine_layers(rows: Sequence[Row]) -> str:
         if name is None or point[CONV]["count"] != SHOWN_COUNT:
             continue
         stock, ours = point[name], point[OURS]
-        both = [_interval(stock), _interval(ours), f"{_ms(stock) / _ms(ours):.2f}x"]
+        both = [interval(stock), interval(ours), f"{_ms(stock) / _ms(ours):.2f}x"]
         engine = stock["engine"]
         lines.append([engine, stock["torch"], stock["dtype"], stock["shape"], *both])
     columns = ["engine", "torch", "dtype", "projection", "its layer, ms", "ours, ms"]
@@ -78,7 +79,7 @@ def towers(rows: Sequence[Row]) -> str:
     lines = []
     for point in points(row for row in rows if row["what"] == "tower"):
         conv, ours = point[CONV], point[OURS]
-        cells = [conv["device"], conv["shape"], conv["count"], _interval(conv), _interval(ours)]
+        cells = [conv["device"], conv["shape"], conv["count"], interval(conv), interval(ours)]
         lines.append([*cells, _ratio(ours), *(_share(row, shares) for row in (conv, ours))])
     columns = ["device", "tower", "patches", f"{CONV}, ms", "ours, ms", "ratio"]
     return table([*columns, "share of the projection before", "after"], lines)
@@ -115,7 +116,7 @@ def _ms(row: Row) -> float:
     return float(row["median"])
 
 
-def _interval(row: Row) -> str:
+def interval(row: Row) -> str:
     """The median, and both quantiles behind it."""
     median, low, high = (f"{float(row[name]):.3g}" for name in ("median", "low", "high"))
     return f"{median} ({low} to {high})"
