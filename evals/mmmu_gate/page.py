@@ -71,7 +71,7 @@ def _by_engine(rows: Rows) -> Iterator[tuple[str, Rows]]:
 
 def _cell(row: Mapping[str, str] | None) -> str:
     if row is None:
-        return "no bias"
+        return "-"
     shares = f"{float(row['baseline']):.2f} to {float(row['candidate']):.2f}"
     nats = f"{float(row['still_nats']):.2f}, {float(row['clip_nats']):.2f}"
     return f"{row['verdict']}: {shares}; {nats} nats"
