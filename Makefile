@@ -68,7 +68,7 @@ test-gate: ## the accuracy gate: statistics, report in a browser, real runs agai
 	@sh environments/browser.sh >/dev/null || test -z "$(GATE_RUNS)"
 	@$(call environment,vllm) >/dev/null
 	@python=$$($(call environment,lmms-eval)) && \
-	  GATE_RUNS=$(GATE_RUNS) $$python $(PYTEST) -v tests/evals/mmmu_gate
+	  GATE_RUNS=$(GATE_RUNS) $$python $(PYTEST) -v tests/evals/mmmu_gate tests/evals/test_servers.py
 
 .PHONY: gate
 gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGINE=vllm|sglang FAMILY=...)

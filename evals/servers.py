@@ -6,13 +6,14 @@ The server is the stock command of the engine, on the loopback interface and a f
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from evals.engines import Engine
 
 START_SECONDS = 300
 STOP_SECONDS = 30
+PORTS = range(20000, 32768)
+"""To choose from: below Linux's ephemeral ones (net.ipv4.ip_local_port_range)."""
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 """How an address of this machine begins: proxy settings are not for it."""
 
@@ -155,21 +158,30 @@ def _tail(log: Path, lines: int = 30) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    return claim_port(None)
+    """A port of the loopback interface that nobody listens on.
 
-
-def claim_port(port: int | None) -> int:
-    """A port that nobody listens on: this one, or any for None.
+    None of those that Linux hands out by itself: a server binds its port many seconds after it was
+    chosen, and one of its own connections might have been given it meanwhile.
 
     Raises:
-        PortInUse: somebody listens on it.
+        PortInUse: none of a hundred was free.
+    """
+    for port in random.sample(PORTS, 100):
+        with suppress(PortInUse):
+            return claim_port(port)
+    raise PortInUse(f"no free port among a hundred from {PORTS.start} to {PORTS.stop - 1}")
+
+
+def claim_port(port: int) -> int:
+    """The port, if nobody listens on it.
+
+    Raises:
+        PortInUse: somebody does.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port or 0))
+            probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise PortInUse(f"port {port} is in use: {error.strerror}") from error
-        found: int = probe.getsockname()[1]
-        return found
+    return port

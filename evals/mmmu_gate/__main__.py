@@ -26,7 +26,7 @@ from evals.mmmu_gate.options import BadOptions, parse
 from evals.mmmu_gate.samples import BadSamples
 from evals.mmmu_gate.validity import Arm, reasons
 from evals.mmmu_gate.verdict import Judged, Verdict, judge
-from evals.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm
+from evals.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm, free_port
 
 FAILURES = (ArmFailed, BadDataset, BadOptions, BadSamples, HarnessFailed, PortInUse, ServerFailed)
 UNUSABLE = Verdict.INVALID.value
@@ -75,7 +75,7 @@ def _prepared(options: argparse.Namespace, console: Console) -> tuple[Gate, dict
         executable = Path(ENGINES[options.engine].of(options.engine_python).command[0])
         if not executable.exists():
             raise BadOptions(f"no {options.engine} at {executable}: name its --engine-python")
-        options.port = claim_port(options.port)
+        options.port = claim_port(options.port) if options.port else free_port()
     options.out.mkdir(parents=True, exist_ok=True)
     questions = Questions(
         task=options.task,
