@@ -1,19 +1,17 @@
 """Ports that servers are given."""
 
 import socket
-from pathlib import Path
 
 import pytest
 
 servers = pytest.importorskip("evals.servers", reason="httpx is not installed here")
 
-KERNEL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+EPHEMERAL = 32768
+"""From here on Linux hands out ports by itself, by default."""
 
 
-@pytest.mark.skipif(not KERNEL_PORTS.exists(), reason="Linux says which ports it hands out")
 def test_no_port_is_chosen_that_the_kernel_might_hand_out_meanwhile():
-    lowest, _ = map(int, KERNEL_PORTS.read_text().split())
-    assert servers.PORTS.stop <= lowest
+    assert servers.PORTS.stop <= EPHEMERAL
     assert servers.free_port() in servers.PORTS
 
 
