@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from evals.checkpoints import FAMILIES
 from evals.markdown import table, with_drawn
 from evals.mmmu_gate.faults import NO_FAULT
 from evals.project import PROJECT
@@ -21,12 +22,12 @@ Rows = Sequence[Mapping[str, str]]
 
 
 def recorded(folder: Path = RESULTS) -> Rows:
-    """Every line of every engine."""
+    """Every line of every engine, by family."""
     found: list[Mapping[str, str]] = []
     for file in sorted(folder.glob("*.csv")):
         with file.open(newline="") as stream:
             found += csv.DictReader(stream)
-    return found
+    return sorted(found, key=lambda row: FAMILIES.index(row["family"]))
 
 
 def with_tables(text: str) -> str:
