@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.options import parser
-from benchmarks.record import Row, append
+from benchmarks.command import finish, parser
+from benchmarks.record import Row
 from benchmarks.serve_arms import OFF, ON
 from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.timing import interleaved
@@ -47,9 +46,7 @@ def main() -> None:
     with torch.inference_mode():
         for size in track(options.sizes, WHAT, transient=True):
             rows += measure(towers, shown, SIZES[size], options.seconds)
-    console = Console()
-    console.print(table(rows))
-    console.print(f"written: {append(rows, WHAT, options.results)}")
+    finish(table(rows), rows, WHAT, options.results)
 
 
 def both(checkpoint: Path) -> dict[str, Any]:

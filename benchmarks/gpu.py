@@ -15,7 +15,7 @@ import time
 import torch
 
 from benchmarks import device as devices
-from benchmarks.options import parser
+from benchmarks.command import parser
 
 RUNS = (
     ("benchmarks.patch_embed", "--seconds", "2"),

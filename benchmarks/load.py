@@ -20,14 +20,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.options import parser
+from benchmarks.command import finish, parser
 from benchmarks.providers import CONV, OURS
-from benchmarks.record import Row, append
+from benchmarks.record import Row
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE, TOWERS, build, empty
 from engine_ext.served import Identity, ServedModel
@@ -55,9 +54,7 @@ def main() -> None:
                 runs[arm].append(found)
                 progress.update(bar, advance=1, description=f"{tower}, {arm}")
             rows += compared(tower, options.device, runs)
-    console = Console()
-    console.print(table(rows))
-    console.print(f"written: {append(rows, WHAT, options.results)}")
+    finish(table(rows), rows, WHAT, options.results)
 
 
 def by_turns(tower: str, runs: int, device: str) -> Iterator[tuple[str, dict[str, float]]]:

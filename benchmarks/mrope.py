@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from benchmarks import device as devices
+from benchmarks.command import finish, parser
 from benchmarks.mrope_peers import peers
 from benchmarks.mrope_prompts import CASES, Prompt
-from benchmarks.options import parser
-from benchmarks.record import Row, append
+from benchmarks.record import Row
 from benchmarks.rope_tables import OURS, WRITE
 from benchmarks.timing import interleaved
 from engine_ext.mrope import families, rope_index
@@ -39,9 +38,7 @@ def main() -> None:
     for name in track(options.cases, WHAT, transient=True):
         for prompt in CASES[name]():
             rows += list(measure(prompt, options.seconds))
-    console = Console()
-    console.print(table(rows))
-    console.print(f"written: {append(rows, WHAT, options.results)}")
+    finish(table(rows), rows, WHAT, options.results)
 
 
 def ours(prompt: Prompt) -> np.ndarray:

@@ -19,13 +19,12 @@ from time import perf_counter
 from typing import Any
 
 from PIL import Image
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.options import parser
-from benchmarks.record import Row, append
+from benchmarks.command import finish, parser
+from benchmarks.record import Row
 from benchmarks.serve_arms import OFF, ON, WrongArm
 from benchmarks.serve_load import QUESTION, photograph
 from benchmarks.timed_positions import FILE
@@ -68,9 +67,7 @@ def main() -> None:
                         progress.advance(bar)
             for kind in options.asked:
                 rows += _rows(family, kind, {arm: found[kind, arm] for arm in ARMS})
-    console = Console()
-    console.print(table(rows))
-    console.print(f"written: {append(rows, FILE_NAME, options.results)}")
+    finish(table(rows), rows, FILE_NAME, options.results)
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,14 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks import device as devices
-from benchmarks.options import parser
+from benchmarks.command import finish, parser
 from benchmarks.providers import CONV, LINEAR, OURS, Layer, convolution, providers
-from benchmarks.record import Row, append
+from benchmarks.record import Row
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.timing import interleaved, peak_mib
 
@@ -47,9 +46,7 @@ def main() -> None:
     rows = measure(
         options.device, counts, options.dtypes or DTYPES[options.device], options.seconds
     )
-    console = Console()
-    console.print(table(rows))
-    console.print(f"written: {append(rows, WHAT, options.results)}")
+    finish(table(rows), rows, WHAT, options.results)
 
 
 def measure(device: str, counts: Sequence[int], dtypes: Sequence[str], seconds: float) -> list[Row]:

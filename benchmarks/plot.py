@@ -15,6 +15,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import RESULTS, newest, read
@@ -103,6 +104,7 @@ def lines(axes: Axes, rows: Iterable[Row], position: Callable[[Row], int]) -> No
         )
         axes.fill_between(at, low, high, alpha=0.2, color=line.get_color())
     axes.set(xscale="log", yscale="log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
 
 

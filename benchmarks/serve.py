@@ -15,11 +15,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
-from benchmarks.options import parser
-from benchmarks.record import Row, append
+from benchmarks.command import finish, parser
+from benchmarks.record import Row
 from benchmarks.serve_arms import WHAT, Arms
 from benchmarks.serve_load import Load
 from benchmarks.serve_model import TOWER_OF, make
@@ -59,9 +58,7 @@ def main() -> None:
         arms = Arms(ENGINES[options.engine], model, options.generator, Path(folder), given)
         arms.measure(loads, options.rounds)
     rows = list(arms.rows(f"{TOWER_OF[options.family]} with {options.blocks} blocks"))
-    console = Console()
-    console.print(table(rows))
-    console.print(f"written: {append(rows, WHAT, options.results)}")
+    finish(table(rows), rows, WHAT, options.results)
 
 
 def table(rows: Sequence[Row]) -> Table:

@@ -17,15 +17,15 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from rich.console import Console
+from rich.console import Group
 from rich.progress import Progress
 from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks import device as devices
-from benchmarks.options import parser
+from benchmarks.command import finish, parser
 from benchmarks.providers import CONV, OURS
-from benchmarks.record import Row, append
+from benchmarks.record import Row
 from benchmarks.timing import Times, interleaved, peak_mib
 from benchmarks.towers import DTYPE, TOWERS, build, clips, dissimilarity
 from engine_ext import linearize
@@ -51,10 +51,9 @@ def main() -> None:
                 progress.update(bar, description=f"{tower}, {attention}")
                 chosen = counts if attention == "sdpa" else counts[:1]
                 rows += _tower(tower, attention, options.device, chosen, options.seconds)
-    console = Console()
-    for title, what in (("whole towers", WHAT), ("their components, sdpa", COMPONENTS)):
-        console.print(table(title, [row for row in rows if row.what == what]))
-    console.print(f"written: {append(rows, WHAT, options.results)}")
+    titles = {WHAT: "whole towers", COMPONENTS: "their components, sdpa"}
+    tables = [table(titles[what], [r for r in rows if r.what == what]) for what in titles]
+    finish(Group(*tables), rows, WHAT, options.results)
 
 
 def attentions(device: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The options that benchmarks have in common."""
+"""What the commands of all benchmarks have in common: options, and how they end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from rich.console import Console, RenderableType
 
-from benchmarks.record import RESULTS
+from benchmarks.record import RESULTS, Row, append
+
+WIDTH = 160  # of tables that are written to a file
 
 
 def parser(
@@ -33,3 +36,12 @@ def parser(
         made.add_argument("--seconds", type=float, default=seconds, help=points)
     made.add_argument("--results", type=Path, default=RESULTS, help="folder of the CSV")
     return made
+
+
+def finish(shown: RenderableType, rows: Iterable[Row], name: str, folder: Path) -> None:
+    """Print a table, and add the rows to the file of that name."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
+    console.print(shown)
+    console.print(f"written: {append(rows, name, folder)}")
