@@ -34,7 +34,9 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
 def with_tables(text: str, folder: Path = RESULTS) -> str:
     """The page with its tables drawn anew."""
     drawn = {
-        place: draw(newest(read(folder / f"{file}.csv"))) for place, (file, draw) in PLACES.items()
+        place: draw(newest(read(folder / f"{file}.csv")))
+        for place, (file, draw) in PLACES.items()
+        if f"<!-- {place} -->" in text
     }
     return with_drawn(text, {**drawn, "starts": starts(read(folder / "startup.csv"))})
 
