@@ -20,9 +20,9 @@ from rich.table import Table
 
 from benchmarks import device as devices
 from benchmarks.command import finish, parser
-from benchmarks.record import Row
-from benchmarks.serve_arms import OFF, ON
+from benchmarks.record import Row, compared
 from benchmarks.serve_model import TOWER_OF, make
+from benchmarks.serve_tables import OFF, ON
 from benchmarks.timing import interleaved
 from benchmarks.towers import DTYPE, dissimilarity
 from evals.engines import SGLANG
@@ -82,16 +82,17 @@ def measure(
     difference = dissimilarity(calls[f"{OFF}, tower"](), calls[f"{ON}, tower"]())
     times = interleaved(calls, seconds)
     for part in ("tower", "projection"):
-        for arm in towers:
-            each = times[f"{arm}, {part}"]
-            yield Row(
-                *(f"{WHAT}, {part}", arm, f"{shown}, {size[0]}x{size[1]}", len(patches), DTYPE),
-                *(devices.name("cpu"), each.median, each.low, each.high),
-                reference=OFF,
-                ratio=times[f"{OFF}, {part}"].median / each.median,
-                difference=difference,
-                engine=devices.engine(),
-            )
+        yield from compared(
+            {arm: times[f"{arm}, {part}"] for arm in towers},
+            OFF,
+            what=f"{WHAT}, {part}",
+            shape=f"{shown}, {size[0]}x{size[1]}",
+            count=len(patches),
+            dtype=DTYPE,
+            device=devices.name("cpu"),
+            difference=difference,
+            engine=devices.engine(),
+        )
 
 
 def table(rows: Sequence[Row]) -> Table:

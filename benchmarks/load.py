@@ -71,7 +71,7 @@ def by_turns(tower: str, runs: int, device: str) -> Iterator[tuple[str, dict[str
 
 
 def load(tower: str, arm: str, checkpoint: str, device: str) -> dict[str, float]:
-    """Construct and load a tower in this process: milliseconds, peak memory, the difference."""
+    """Construct and load a tower in this process: milliseconds, peak memory, parameters."""
     # What a first convolution and a first product set up counts for neither arm.
     one = torch.ones(1, 1, 1, 1, 1, device=device)
     torch.nn.functional.conv3d(one, one)

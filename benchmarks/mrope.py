@@ -20,8 +20,9 @@ from benchmarks import device as devices
 from benchmarks.command import finish, parser
 from benchmarks.mrope_peers import peers
 from benchmarks.mrope_prompts import CASES, Prompt
+from benchmarks.providers import OURS
 from benchmarks.record import Row
-from benchmarks.rope_tables import OURS, WRITE
+from benchmarks.rope_tables import WRITE
 from benchmarks.timing import interleaved
 from engine_ext.mrope import families, rope_index
 

@@ -24,9 +24,10 @@ from rich.table import Table
 
 from benchmarks import device as devices
 from benchmarks.command import finish, parser
-from benchmarks.record import Row
-from benchmarks.serve_arms import OFF, ON, WrongArm
+from benchmarks.record import Row, compared
+from benchmarks.serve_arms import WrongArm
 from benchmarks.serve_load import QUESTION, photograph
+from benchmarks.serve_tables import OFF, ON
 from benchmarks.timed_positions import FILE
 from benchmarks.timing import Times
 from evals import checkpoints
@@ -124,16 +125,17 @@ def _rows(family: str, kind: str, found: Mapping[str, Asked]) -> Iterator[Row]:
     pairs = zip(replies[OFF], replies[ON], strict=True)
     difference = max(abs(off.logprobs[0] - on.logprobs[0]) for off, on in pairs)
     for part in ("positions", "whole"):
-        times = {arm: Times.of(getattr(each, part)) for arm, each in found.items()}
-        for arm, each in times.items():
-            yield Row(
-                *(f"{WHAT}, {part}", arm, f"{family}, {kind}", replies[arm][0].prompt_tokens),
-                *("int64", devices.name("cpu"), each.median, each.low, each.high),
-                reference=OFF,
-                ratio=times[OFF].median / each.median,
-                difference=difference,
-                engine=devices.engine(),
-            )
+        yield from compared(
+            {arm: Times.of(getattr(each, part)) for arm, each in found.items()},
+            OFF,
+            what=f"{WHAT}, {part}",
+            shape=f"{family}, {kind}",
+            count=replies[OFF][0].prompt_tokens,
+            dtype="int64",
+            device=devices.name("cpu"),
+            difference=difference,
+            engine=devices.engine(),
+        )
 
 
 def table(rows: Sequence[Row]) -> Table:

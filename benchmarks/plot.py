@@ -19,6 +19,7 @@ from matplotlib.ticker import NullFormatter
 
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import RESULTS, newest, read
+from benchmarks.rope_tables import SWEPT
 from benchmarks.tables import Row
 from evals.project import PROJECT
 
@@ -71,7 +72,7 @@ def draw_layers(rows: list[Row], device: str) -> Figure:
 
 def draw_ropes(rows: list[Row]) -> Figure:
     """Milliseconds against tokens with 8 spans, and against spans with 16,384 tokens of vision."""
-    swept = [row for row in rows if row["shape"].endswith(" spans")]
+    swept = [row for row in rows if row["shape"].endswith(SWEPT)]
     eight = [row for row in swept if _spans(row) == 8]
     others = [row for row in swept if _spans(row) != 8]
     figure = Figure(figsize=(9, 4), dpi=100, layout="constrained")

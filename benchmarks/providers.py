@@ -18,6 +18,7 @@ from evals.reliability.engines import titled
 
 Layer = Callable[[Tensor], Tensor]
 
+ENGINE_LAYER = ", its layer"  # what the name of an engine's own ends in
 CONV, LINEAR, OURS = "nn.Conv3d", "F.linear", "engine_ext"
 CONV_CUDNN_OFF = "nn.Conv3d, cuDNN off"
 CHANNELS_LAST = "nn.Conv3d, channels_last_3d"
@@ -120,5 +121,5 @@ def _engine(name: str, layer: type, conv: nn.Conv3d, shape: Shape) -> tuple[str,
     own.weight.data = conv.weight.data
     if conv.bias is not None:
         own.bias.data = conv.bias.data
-    shown = f"{titled(name, installed_version(name) or '')}, its layer"
+    shown = f"{titled(name, installed_version(name) or '')}{ENGINE_LAYER}"
     return shown, lambda rows: own(rows.view(-1, *shape.patch)).view(-1, shape.width)

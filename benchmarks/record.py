@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import torch
+
+from benchmarks.timing import Times
 
 RESULTS = Path(__file__).parent / "results"
 BEGUN = datetime.now().isoformat(timespec="seconds")
@@ -57,6 +60,22 @@ class Row:
 
 POINT = ("what", "shape", "count", "dtype", "device", "unit", "engine")
 """The columns by which rows are of one point, and compare providers."""
+
+
+def compared(times: Mapping[str, Times], reference: str, **fields: Any) -> list[Row]:
+    """A row for each provider, its ratio over the reference; ``fields`` are those of all rows."""
+    is_time = fields.get("unit", "ms") == "ms"
+    of_reference = times[reference].median
+    return [
+        Row(
+            provider=provider,
+            **vars(each),
+            reference=reference,
+            ratio=of_reference / each.median if is_time else each.median / of_reference,
+            **fields,
+        )
+        for provider, each in times.items()
+    ]
 
 
 def cudnn() -> int | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.providers import OURS
 from benchmarks.tables import Row, points
 from evals.markdown import table
 
-OURS, WRITE = "engine_ext", "writing the result"
+WRITE = "writing the result"
 SWEPT = " spans"  # what a case that is only plotted ends in
 
 

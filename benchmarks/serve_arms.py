@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import psutil
 from rich.progress import Progress
 
 from benchmarks import device as devices
-from benchmarks.record import Row
+from benchmarks.record import Row, compared
 from benchmarks.serve_load import Load, Measured, content, send
+from benchmarks.serve_tables import OFF, ON
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
 from engine_ext import status
@@ -22,7 +24,7 @@ from evals.engines import Engine
 from evals.servers import Server, cpu_server
 from evals.soak.memory import sample
 
-WHAT, OFF, ON = "serve", "off", "on"
+WHAT = "serve"
 TOLERANCE = 0.03  # nats, of the first token's log-probability between the arms, in bf16
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "sglang": {"context_length": 32768, "max_total_tokens": 65536, "max_running_requests": 16},
@@ -120,29 +122,29 @@ class Arms:
                     arm: Times.of([one for run in found for one in getattr(run, name)])
                     for arm, found in runs.items()
                 }
-                for arm, each in times.items():
-                    ratio = times[OFF].median / each.median
-                    yield self._row(name.replace("_", " "), arm, tower, load, each, ratio, "ms")
+                yield from self._compared(name.replace("_", " "), tower, load, times, "ms")
             units = {"requests": 1, "images": load.images, "tokens": replies[0].prompt_tokens}
             for unit, each in units.items():
                 rates = {
                     arm: Times.of([each * load.requests / run.seconds for run in found])
                     for arm, found in runs.items()
                 }
-                for arm, rate in rates.items():
-                    ratio = rate.median / rates[OFF].median
-                    yield self._row("throughput", arm, tower, load, rate, ratio, f"{unit}/s")
+                yield from self._compared("throughput", tower, load, rates, f"{unit}/s")
 
-    def _row(
-        self, what: str, arm: str, tower: str, load: Load, found: Times, ratio: float, unit: str
-    ) -> Row:
-        return Row(
-            *(f"{WHAT}, {what}", arm, f"{tower}, {load.shown}", load.concurrency, DTYPE),
-            *(devices.name("cpu"), found.median, found.low, found.high),
-            reference=OFF,
-            ratio=ratio,
-            peak_mib=statistics.median(self.memory[arm]),
+    def _compared(
+        self, what: str, tower: str, load: Load, found: Mapping[str, Times], unit: str
+    ) -> Iterator[Row]:
+        rows = compared(
+            found,
+            OFF,
+            what=f"{WHAT}, {what}",
+            shape=f"{tower}, {load.shown}",
+            count=load.concurrency,
+            dtype=DTYPE,
+            device=devices.name("cpu"),
             difference=self.difference(load),
             unit=unit,
             engine=devices.engine(),
         )
+        for row in rows:
+            yield replace(row, peak_mib=statistics.median(self.memory[row.provider]))

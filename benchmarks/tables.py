@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.providers import CHANNELS_LAST, CONV, CONV_CUDNN_OFF, LINEAR, OURS, TRANSFORMERS
+from benchmarks.providers import (
+    CHANNELS_LAST,
+    CONV,
+    CONV_CUDNN_OFF,
+    ENGINE_LAYER,
+    LINEAR,
+    OURS,
+    TRANSFORMERS,
+)
 from benchmarks.record import POINT
 from evals.markdown import table
 
@@ -12,7 +20,6 @@ Row = Mapping[str, str]
 Point = Mapping[str, Row]
 """What was measured of one shape in one run, by provider."""
 
-ENGINE_LAYER = ", its layer"
 SHOWN_COUNT = "6080"  # patches, as transformers #45750 reported
 
 

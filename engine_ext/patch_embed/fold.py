@@ -135,10 +135,12 @@ def round_keeping_sums(exact: Tensor, dtype: torch.dtype) -> Tensor:
     which is what noise meets, stays what it was.
     """
     rounded = exact.to(dtype)
-    error = exact - rounded.double()
+    nearest = rounded.double()
+    error = exact - nearest
     missing = error.sum(-1, keepdim=True)
     toward = torch.where(error > 0, torch.inf, -torch.inf).to(dtype)
-    step = torch.nextafter(rounded, toward).double() - rounded.double()
+    neighbour = torch.nextafter(rounded, toward)
+    step = neighbour.double() - nearest
     # Only numbers whose other neighbour lies on the side that the sum lacks.
     helps = (step * missing > 0) & (error != 0)
     cost = torch.where(helps, 1 - 2 * (error / step), torch.inf)
@@ -146,4 +148,4 @@ def round_keeping_sums(exact: Tensor, dtype: torch.dtype) -> Tensor:
     size = torch.where(helps, step.abs(), 0).gather(-1, order)
     chosen = (size.cumsum(-1) - size / 2 < missing.abs()) & (size > 0)
     changed = torch.zeros_like(chosen).scatter(-1, order, chosen)
-    return torch.where(changed, (rounded.double() + step).to(dtype), rounded)
+    return torch.where(changed, neighbour, rounded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import torch
@@ -27,8 +27,8 @@ CHANGES_ANSWERS = tuple(FAULTS)[:4]
 """What scores must see; the others only log-probabilities do."""
 
 
-def faulty_copies(family: str, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Copies of the checkpoint in ``folder``, one for each fault it can have."""
+def faulty_copies(family: str, folder: Path, faults: Collection[str]) -> Iterator[tuple[str, Path]]:
+    """Copies of the checkpoint in ``folder``, one for each of the faults that it can have."""
     torch.manual_seed(0)
     source = checkpoints.path(family)
     weights = load_file(source / "model.safetensors")
@@ -37,9 +37,11 @@ def faulty_copies(family: str, folder: Path) -> Iterator[tuple[str, Path]]:
     changes = {fault: {kernel: damage(weights[kernel])} for fault, damage in FAULTS.items()}
     if bias in weights:
         changes[NO_BIAS] = {bias: torch.zeros_like(weights[bias])}
-    for fault, changed in changes.items():
+    for fault in (fault for fault in changes if fault in faults):
         copy = folder / f"{family}-{fault.replace(' ', '-')}"
         shutil.copytree(source, copy)
-        wrong = {name: tensor.contiguous() for name, tensor in {**weights, **changed}.items()}
+        wrong = {
+            name: tensor.contiguous() for name, tensor in {**weights, **changes[fault]}.items()
+        }
         save_file(wrong, copy / "model.safetensors", metadata={"format": "pt"})
         yield fault, copy

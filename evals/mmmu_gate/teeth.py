@@ -74,9 +74,7 @@ class Run:
         """Each of the faults the family can have, and the report of the gate; none comes first."""
         yield NO_FAULT, self._gate(NO_FAULT, [])
         baseline = self.folder / NO_FAULT / "baseline" / "samples.jsonl"
-        for fault, copy in faulty_copies(self.family, self.folder):
-            if fault not in faults:
-                continue
+        for fault, copy in faulty_copies(self.family, self.folder, faults):
             given = ["--baseline-samples", str(baseline), "--candidate-model", str(copy)]
             yield fault, self._gate(fault, given)
             shutil.rmtree(copy)
