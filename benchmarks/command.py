@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -38,10 +39,21 @@ def parser(
     return made
 
 
-def finish(shown: RenderableType, rows: Iterable[Row], name: str, folder: Path) -> None:
-    """Print a table, and add the rows to the file of that name."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)
-    console.print(shown)
-    console.print(f"written: {append(rows, name, folder)}")
+@contextmanager
+def recording(
+    drawn: Callable[[list[Row]], RenderableType], name: str, folder: Path
+) -> Iterator[list[Row]]:
+    """A list for rows; in the end they are shown and added to the file of that name.
+
+    Also where something fails midway: what was measured until then is kept.
+    """
+    rows: list[Row] = []
+    try:
+        yield rows
+    finally:
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=WIDTH)
+        if rows:
+            console.print(f"written: {append(rows, name, folder)}")
+            console.print(drawn(rows))

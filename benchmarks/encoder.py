@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.command import finish, parser
+from benchmarks.command import parser, recording
 from benchmarks.record import Row, compared
 from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import OFF, ON
@@ -42,11 +42,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="engine_ext-encoder-") as folder:
         towers = both(make(options.family, options.blocks, Path(folder)))
     shown = f"{TOWER_OF[options.family]} with {options.blocks} blocks"
-    rows: list[Row] = []
-    with torch.inference_mode():
+    with recording(table, WHAT, options.results) as rows, torch.inference_mode():
         for size in track(options.sizes, WHAT, transient=True):
             rows += measure(towers, shown, SIZES[size], options.seconds)
-    finish(table(rows), rows, WHAT, options.results)
 
 
 def both(checkpoint: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.command import finish, parser
+from benchmarks.command import parser, recording
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import Row
 from benchmarks.timing import Times
@@ -45,8 +45,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(load(*options.one, options.device)))
         return
-    rows: list[Row] = []
-    with Progress(transient=True) as progress:
+    with recording(table, WHAT, options.results) as rows, Progress(transient=True) as progress:
         bar = progress.add_task(WHAT, total=len(options.towers) * options.runs * len(ARMS))
         for tower in options.towers:
             runs: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
@@ -54,7 +53,6 @@ def main() -> None:
                 runs[arm].append(found)
                 progress.update(bar, advance=1, description=f"{tower}, {arm}")
             rows += compared(tower, options.device, runs)
-    finish(table(rows), rows, WHAT, options.results)
 
 
 def by_turns(tower: str, runs: int, device: str) -> Iterator[tuple[str, dict[str, float]]]:

@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.command import finish, parser
+from benchmarks.command import parser, recording
 from benchmarks.mrope_peers import peers
 from benchmarks.mrope_prompts import CASES, Prompt
 from benchmarks.providers import OURS
@@ -35,11 +35,10 @@ def main() -> None:
     add("--cases", nargs="+", choices=tuple(CASES), default=list(CASES), metavar="CASE")
     options = options_of.parse_args()
     torch.set_num_threads(1)
-    rows = []
-    for name in track(options.cases, WHAT, transient=True):
-        for prompt in CASES[name]():
-            rows += list(measure(prompt, options.seconds))
-    finish(table(rows), rows, WHAT, options.results)
+    with recording(table, WHAT, options.results) as rows:
+        for name in track(options.cases, WHAT, transient=True):
+            for prompt in CASES[name]():
+                rows += measure(prompt, options.seconds)
 
 
 def ours(prompt: Prompt) -> np.ndarray:

@@ -23,7 +23,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import device as devices
-from benchmarks.command import finish, parser
+from benchmarks.command import parser, recording
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import WrongArm
 from benchmarks.serve_load import QUESTION, photograph
@@ -54,8 +54,11 @@ def main() -> None:
     add("--asked", nargs="+", choices=tuple(ASKED), default=list(ASKED), help="kinds of requests")
     add("--requests", type=int, default=5, help="of each kind to each server (default 5)")
     options = options_of.parse_args()
-    rows: list[Row] = []
-    with Progress(transient=True) as progress, tempfile.TemporaryDirectory() as folder:
+    with (
+        recording(table, FILE_NAME, options.results) as rows,
+        Progress(transient=True) as progress,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         bar = progress.add_task(WHAT, total=len(options.families) * len(ARMS) * len(options.asked))
         for family in options.families:
             found: dict[tuple[str, str], Asked] = {}
@@ -68,7 +71,6 @@ def main() -> None:
                         progress.advance(bar)
             for kind in options.asked:
                 rows += _rows(family, kind, {arm: found[kind, arm] for arm in ARMS})
-    finish(table(rows), rows, FILE_NAME, options.results)
 
 
 @dataclass(frozen=True)

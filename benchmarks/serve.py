@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from benchmarks.command import finish, parser
+from benchmarks.command import parser, recording
 from benchmarks.record import Row
 from benchmarks.serve_arms import WHAT, Arms
 from benchmarks.serve_load import Load
@@ -53,12 +53,14 @@ def main() -> None:
         )
     loads = [load for name in options.loads for load in LOADS[name]]
     given = dict(one.split("=", 1) for one in options.environ)
-    with tempfile.TemporaryDirectory(prefix="engine_ext-serve-") as folder:
+    with (
+        recording(table, WHAT, options.results) as rows,
+        tempfile.TemporaryDirectory(prefix="engine_ext-serve-") as folder,
+    ):
         model = make(options.family, options.blocks, Path(folder))
         arms = Arms(ENGINES[options.engine], model, options.generator, Path(folder), given)
         arms.measure(loads, options.rounds)
-    rows = list(arms.rows(f"{TOWER_OF[options.family]} with {options.blocks} blocks"))
-    finish(table(rows), rows, WHAT, options.results)
+        rows += arms.rows(f"{TOWER_OF[options.family]} with {options.blocks} blocks")
 
 
 def table(rows: Sequence[Row]) -> Table:

@@ -6,6 +6,7 @@ compared are medians of the same rounds.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ import torch
 from torch.utils.benchmark import Timer
 
 Call = Callable[[], object]
-SHORTEST = 0.02  # seconds that one timing lasts at least, by repetition
+TURN = {"cpu": 0.2, "cuda": 0.05}
+"""Seconds that each implementation is timed for in a round, at least."""
 
 
 @dataclass(frozen=True)
@@ -33,25 +35,24 @@ class Times:
 def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> dict[str, Times]:
     """Time each of ``calls`` in ``rounds`` rounds, in fewer where that would exceed ``seconds``.
 
-    Three rounds are made in any case. Calls on a GPU are waited for (`torch.utils.benchmark`).
+    Three rounds are made in any case. A round gives as many timings of a call as its turn has room
+    for. Calls on a GPU are waited for (`torch.utils.benchmark`).
     """
     threads = torch.get_num_threads()  # a timer takes one by default
+    turn = TURN["cuda" if torch.cuda.is_available() else "cpu"]
+    found: dict[str, list[float]] = {name: [] for name in calls}
     timers = {
         name: Timer("call()", globals={"call": call}, num_threads=threads)
         for name, call in calls.items()
     }
-    numbers = {}
-    spent = 0.0
-    for name, timer in timers.items():
-        timer.timeit(1)
-        once = timer.timeit(1).median
-        numbers[name] = max(1, round(SHORTEST / max(once, 1e-6)))
-        spent += once * numbers[name]
-    rounds = min(rounds, max(3, int(seconds / spent)))
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    begun = time.monotonic()
+    for timer in timers.values():
+        timer.timeit(1)  # warm, and timed for the length of a round only
+    per_round = time.monotonic() - begun + turn * len(calls)
+    for _ in range(min(rounds, max(3, int(seconds / per_round)))):
         for name, timer in timers.items():
-            found[name].append(1e3 * timer.timeit(numbers[name]).median)
+            timed = timer.blocked_autorange(min_run_time=turn)
+            found[name] += [1e3 * each for each in timed.times]
     return {name: Times.of(each) for name, each in found.items()}
 
 

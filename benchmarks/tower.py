@@ -23,7 +23,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from benchmarks import device as devices
-from benchmarks.command import finish, parser
+from benchmarks.command import parser, recording
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import Row
 from benchmarks.timing import Times, interleaved, peak_mib
@@ -31,7 +31,7 @@ from benchmarks.towers import DTYPE, TOWERS, build, clips, dissimilarity
 from engine_ext import linearize
 
 WHAT, COMPONENTS, HEALTH = "tower", "tower components", "matmul"
-FRAMES = 8
+FRAMES = {"cuda": 8, "cpu": 2}
 SIDES = {"cuda": 448, "cpu": 224}  # pixels; multiples of 28 and 32
 CLIPS = {"cuda": (1, 2, 4, 8), "cpu": (1, 2)}
 
@@ -43,17 +43,18 @@ def main() -> None:
     add("--clips", type=int, nargs="+", metavar="N", help="numbers of clips")
     options = options_of.parse_args()
     counts = options.clips or CLIPS[options.device]
-    rows = [_health(options.device)]
-    with Progress(transient=True) as progress, torch.inference_mode():
+    with (
+        recording(tables, WHAT, options.results) as rows,
+        Progress(transient=True) as progress,
+        torch.inference_mode(),
+    ):
+        rows.append(_health(options.device))
         bar = progress.add_task(WHAT, total=None)
         for tower in options.towers:
             for attention in attentions(options.device):
                 progress.update(bar, description=f"{tower}, {attention}")
                 chosen = counts if attention == "sdpa" else counts[:1]
                 rows += _tower(tower, attention, options.device, chosen, options.seconds)
-    titles = {WHAT: "whole towers", COMPONENTS: "their components, sdpa"}
-    tables = [table(titles[what], [r for r in rows if r.what == what]) for what in titles]
-    finish(Group(*tables), rows, WHAT, options.results)
 
 
 def attentions(device: str) -> tuple[str, ...]:
@@ -81,11 +82,11 @@ def _tower(
     linearize(models[OURS])
     like = next(models[OURS].parameters())
     for count in counts:
-        given = clips(tower, count, FRAMES, SIDES[device], like)
+        given = clips(tower, count, FRAMES[device], SIDES[device], like)
         calls = {name: _call(model, *given) for name, model in models.items()}
         difference = dissimilarity(calls[CONV](), calls[OURS]())
         times = interleaved(calls, seconds)
-        shape = f"{tower}, {attention}, {count} clips of {FRAMES} frames"
+        shape = f"{tower}, {attention}, {count} clips of {FRAMES[device]} frames"
         common = (shape, len(given[0]), DTYPE, devices.name(device))
         for name, each in times.items():
             yield Row(
@@ -151,6 +152,12 @@ def _timed(model: nn.Module) -> Iterator[dict[str, float]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def tables(rows: list[Row]) -> Group:
+    titles = {WHAT: "whole towers", COMPONENTS: "their components, sdpa"}
+    kinds = {what: [row for row in rows if row.what == what] for what in titles}
+    return Group(*(table(titles[what], kind) for what, kind in kinds.items() if kind))
 
 
 def table(title: str, rows: list[Row]) -> Table:

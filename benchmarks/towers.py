@@ -79,16 +79,16 @@ def _noise(like: Tensor, length: int = 1_000_003) -> Tensor:
 
 
 def clips(tower: str, count: int, frames: int, side: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Patches (N, K) of ``count`` clips, and their grids (count, 3).
+    """Patches (N, K) of ``count`` clips, and their grids (n, 3): one for each two frames.
 
     Args:
-        frames: of pixels; a grid has half as many.
+        frames: of pixels in a clip.
         side: pixels along each side, divisible by the patch and the merge size.
     """
     patch = TOWERS[tower]["patch_size"]
-    grid = (frames // 2, side // patch, side // patch)
-    patches = torch.randn(count * grid[0] * grid[1] * grid[2], 3 * 2 * patch * patch)
-    return patches.to(like.device, like.dtype), torch.tensor([grid] * count, device=like.device)
+    grids = torch.tensor([(1, side // patch, side // patch)] * (count * frames // 2))
+    patches = torch.randn(int(grids.prod(1).sum()), 3 * 2 * patch * patch)
+    return patches.to(like.device, like.dtype), grids.to(like.device)
 
 
 def dissimilarity(expected: Tensor, found: Tensor) -> float:
