@@ -83,7 +83,7 @@ bench: ## the layer, the tower, loading and rope positions on this CPU (10 minut
 	@python=$$($(call environment,core)) && \
 	  $$python -m benchmarks.patch_embed --device cpu && \
 	  $$python -m benchmarks.tower --device cpu && \
-	  $$python -m benchmarks.load --device cpu --runs 3 && \
+	  $$python -m benchmarks.load --device cpu --runs 2 && \
 	  $$python -m benchmarks.mrope && \
 	  $$python -m benchmarks.plot
 

@@ -30,7 +30,7 @@ WHAT = "mrope"
 
 
 def main() -> None:
-    options_of = parser(__doc__, seconds=10)
+    options_of = parser(__doc__, seconds=3)
     add = options_of.add_argument
     add("--cases", nargs="+", choices=tuple(CASES), default=list(CASES), metavar="CASE")
     options = options_of.parse_args()

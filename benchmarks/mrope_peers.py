@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.mrope_prompts import GLM, QWEN, Prompt
+from benchmarks.mrope_prompts import GLM, QWEN, QWEN_END, Prompt
 
 Peer = tuple[str, Callable[[], Any]]
 
@@ -48,6 +48,7 @@ def _config(prompt: Prompt) -> SimpleNamespace:
         image_token_id=prompt.tokens.image,
         video_token_id=QWEN.video,
         vision_start_token_id=QWEN.vision_start,
+        vision_end_token_id=QWEN_END,
         video_start_token_id=GLM.video_start,
         video_end_token_id=GLM.video_end,
     )
@@ -66,6 +67,8 @@ def _sglang(prompt: Prompt) -> Iterator[Peer]:
             lambda: MRotaryEmbedding.get_rope_index_glm4v(ids, config, images, videos, None)[0],
         )
         return
+    counts_seconds = prompt.family == "qwen2_5_vl" and len(prompt.videos)
+    seconds = torch.from_numpy(prompt.seconds) if counts_seconds else None
     given = {
         "spatial_merge_size": prompt.merge_size,
         "image_token_id": QWEN.image,
@@ -76,7 +79,7 @@ def _sglang(prompt: Prompt) -> Iterator[Peer]:
         "input_ids": ids,
         "image_grid_thw": images,
         "video_grid_thw": videos,
-        "second_per_grid_ts": torch.from_numpy(prompt.seconds) if len(prompt.videos) else None,
+        "second_per_grid_ts": seconds,
     }
     yield name, lambda: MRotaryEmbedding.get_rope_index(**given)[0]
 

@@ -37,7 +37,7 @@ class Differs(ArithmeticError):
 
 
 def main() -> None:
-    options_of = parser(__doc__, seconds=16, devices=COUNTS)
+    options_of = parser(__doc__, seconds=12, devices=COUNTS)
     add = options_of.add_argument
     add("--counts", type=int, nargs="+", metavar="N", help="patches")
     add("--dtypes", nargs="+", choices=tuple(TOLERANCES))

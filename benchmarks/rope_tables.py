@@ -25,9 +25,17 @@ def ropes(rows: Sequence[Row]) -> str:
         ]
         written = f"{milliseconds / float(point[WRITE]['median']):.1f}x"
         family, _, title = ours["shape"].partition(", ")
-        shown = [family, title, ours["count"], f"{milliseconds:.3f}", ", ".join(cells), written]
+        shown = [
+            ours["engine"] or "-",
+            family,
+            title,
+            ours["count"],
+            f"{milliseconds:.3f}",
+            ", ".join(cells),
+            written,
+        ]
         lines.append(shown)
-    columns = ["model type", "prompt", "tokens", "ours, ms", "others, times ours"]
+    columns = ["beside", "model type", "prompt", "tokens", "ours, ms", "others, times ours"]
     return table([*columns, "ours, times writing the result"], lines)
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.serve --engine sglang
 
-Starts the stock command over a checkpoint with a real patch projection and few blocks (a CPU would
-take minutes for a whole tower), the two arms by turns, and sends photographs by vLLM's load
+Starts the stock command over a checkpoint with a real patch projection and none of the tower's
+blocks (a CPU takes minutes for them), the two arms by turns, and sends photographs by vLLM's load
 generator, which runs in vLLM's environment. Run it where the engine is installed, on a machine that
 does nothing else. The first token of each load is compared between all servers.
 """
@@ -22,6 +22,10 @@ from benchmarks.record import Row
 from benchmarks.serve_arms import WHAT, Arms
 from benchmarks.serve_load import Load
 from benchmarks.serve_model import TOWER_OF, make
+from engine_ext.installed import installed_version
+from engine_ext.sglang.doctor import EXTERNAL_VARIABLE, PROCESSORS_VARIABLE
+from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, PROCESSOR_PACKAGE
+from engine_ext.versions import parse_version
 from evals.engines import ENGINES
 from evals.project import ENVIRONMENTS
 from evals.servers import end_on_sigterm
@@ -38,12 +42,12 @@ def main() -> None:
     end_on_sigterm()
     options_of = parser(__doc__)
     add = options_of.add_argument
-    add("--engine", choices=ENGINES, default="vllm")
-    add("--family", choices=tuple(TOWER_OF), default="qwen3_vl")
-    add("--blocks", type=int, default=1, help="of the vision tower (default 1)")
+    here = next((name for name in ENGINES if installed_version(name)), "vllm")
+    add("--engine", choices=ENGINES, default=here, help=f"installed here: {here}")
+    add("--family", choices=tuple(TOWER_OF), default="glm4v")
+    add("--blocks", type=int, default=0, help="of the vision tower (default none)")
     add("--loads", nargs="+", choices=tuple(LOADS), default=list(LOADS))
     add("--rounds", type=int, default=2, help="starts of each arm (default 2)")
-    add("--environ", nargs="*", default=[], metavar="NAME=VALUE", help="for the arm with it on")
     generator = ENVIRONMENTS / "vllm" / "bin" / "vllm"
     add("--generator", type=Path, default=generator, help="executable of vLLM with its benchmarks")
     options = options_of.parse_args()
@@ -52,15 +56,26 @@ def main() -> None:
             f"no load generator at {options.generator}: build the environment vllm, or name one"
         )
     loads = [load for name in options.loads for load in LOADS[name]]
-    given = dict(one.split("=", 1) for one in options.environ)
     with (
         recording(table, WHAT, options.results) as rows,
         tempfile.TemporaryDirectory(prefix="engine_ext-serve-") as folder,
     ):
         model = make(options.family, options.blocks, Path(folder))
-        arms = Arms(ENGINES[options.engine], model, options.generator, Path(folder), given)
-        arms.measure(loads, options.rounds)
-        rows += arms.rows(f"{TOWER_OF[options.family]} with {options.blocks} blocks")
+        arms = Arms(
+            ENGINES[options.engine], model, options.generator, Path(folder), way_in(options.engine)
+        )
+        try:
+            arms.measure(loads, options.rounds)
+        finally:
+            rows += arms.rows(f"{TOWER_OF[options.family]} with {options.blocks} blocks")
+
+
+def way_in(engine: str) -> dict[str, str]:
+    """Variables by which an engine that loads no plugins finds the extension."""
+    version = parse_version(installed_version(engine) or "")
+    if engine != "sglang" or version >= PLUGINS_SINCE:
+        return {}
+    return {EXTERNAL_VARIABLE: EXTERNAL_PACKAGE, PROCESSORS_VARIABLE: PROCESSOR_PACKAGE}
 
 
 def table(rows: Sequence[Row]) -> Table:

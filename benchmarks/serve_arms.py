@@ -114,9 +114,11 @@ class Arms:
         return max(first) - min(first)
 
     def rows(self, tower: str) -> Iterator[Row]:
-        """Of each load: latencies of all its requests, and rates of its rounds."""
+        """Of each load that both arms have had: latencies of its requests, rates of its rounds."""
         for load, replies in self.asked.items():
-            runs = {arm: self.measured[arm, load] for arm in self.environ}
+            runs = {arm: self.measured.get((arm, load), []) for arm in self.environ}
+            if not all(runs.values()) or not all(self.memory.values()):
+                continue
             for name in ("first_token", "end_to_end"):
                 times = {
                     arm: Times.of([one for run in found for one in getattr(run, name)])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 QUESTION = "What is in this picture?"
 TOKENS = 4  # of each answer
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+MOST = 1000  # pictures of a load
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Load:
 
     Args:
         size: pixels, width and height.
-        requests: measured; as many as ``concurrency`` warm the server before.
+        requests: measured.
     """
 
     size: tuple[int, int]
@@ -67,7 +68,7 @@ def send(load: Load, server: Server, tokenizer: Path, generator: Path, folder: P
     Raises:
         LoadFailed: with the last lines of the generator, or the first error of a request.
     """
-    questions = folder / f"{load.shown.replace(' ', '')}-{load.requests}.jsonl"
+    questions = folder / f"{load.shown.replace(' ', '')}-{load.concurrency}.jsonl"
     if not questions.exists():
         questions.write_text("".join(json.dumps(one) + "\n" for one in _questions(load)))
     command = [
@@ -77,7 +78,7 @@ def send(load: Load, server: Server, tokenizer: Path, generator: Path, folder: P
         *("--dataset-name", "custom_image", "--dataset-path", str(questions)),
         *("--custom-output-len", str(TOKENS), "--ignore-eos", "--temperature", "0"),
         *("--disable-shuffle", "--num-prompts", str(load.requests)),
-        *("--max-concurrency", str(load.concurrency), "--num-warmups", str(load.concurrency)),
+        *("--max-concurrency", str(load.concurrency), "--ready-check-timeout-sec", "0"),
         *("--disable-tqdm", "--save-result", "--save-detailed"),
         *("--result-dir", str(folder), "--result-filename", "load.json"),
     ]
@@ -100,18 +101,22 @@ def _measured(result: dict[str, Any], load: Load) -> Measured:
 
 
 def content(load: Load) -> list[dict[str, Any]]:
-    """The first request, as content parts of OpenAI's API."""
-    first = next(_questions(load))
-    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in first["image_files"]]
-    return [*pictures, {"type": "text", "text": first["prompt"]}]
+    """A request that warms the server, as content parts of OpenAI's API."""
+    urls = _pictures(load, load.requests)
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [*pictures, {"type": "text", "text": QUESTION}]
 
 
 def _questions(load: Load) -> Iterator[dict[str, Any]]:
-    """Each with pictures of its own: nothing is answered from a cache."""
     for number in range(load.requests):
-        numbers = range(number * load.images, (number + 1) * load.images)
-        pictures = [data_url("image/jpeg", photograph(n, load.size)) for n in numbers]
-        yield {"prompt": QUESTION, "image_files": pictures}
+        yield {"prompt": QUESTION, "image_files": _pictures(load, number)}
+
+
+def _pictures(load: Load, request: int) -> list[str]:
+    """Of one request. No two have the same, nor have two loads: nothing comes from a cache."""
+    first = MOST * load.concurrency + load.images * request
+    numbers = range(first, first + load.images)
+    return [data_url("image/jpeg", photograph(number, load.size)) for number in numbers]
 
 
 def photograph(number: int, size: tuple[int, int]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.tables import Row, interval, points
+from benchmarks.tables import Point, Row, interval, points
 from evals.markdown import table
 from evals.reliability.engines import titled
 
@@ -35,8 +35,23 @@ def encoders(rows: Sequence[Row]) -> str:
 
 
 def servers(rows: Sequence[Row]) -> str:
-    """Latencies and rates of each load."""
-    return _arms(rows, "tower and load", "at a time", "serve, ")
+    """The first token and the rate of each load; images and tokens go with the requests."""
+    loads: dict[tuple[str, ...], dict[str, Point]] = {}
+    for point in points(rows):
+        off = point[OFF]
+        what = off["what"].removeprefix("serve, ") if off["unit"] == "ms" else off["unit"]
+        loads.setdefault((off["engine"], off["shape"], off["count"]), {})[what] = point
+    lines = []
+    for load, found in loads.items():
+        cells = [
+            cell
+            for what in ("first token", "requests/s")
+            for cell in (*map(interval, (found[what][OFF], found[what][ON])), _better(found[what]))
+        ]
+        lines.append([*load, *cells])
+    columns = ["engine", "tower and load", "at a time"]
+    first = ["first token, off, ms", "on, ms", "better by"]
+    return table([*columns, *first, "requests/s, off", "on", "better by"], lines)
 
 
 def rope_servers(rows: Sequence[Row]) -> str:
@@ -54,6 +69,10 @@ def memory(rows: Sequence[Row]) -> str:
     return table(["engine", "off", "on", "more"], lines)
 
 
+def _better(point: Point) -> str:
+    return f"{float(point[ON]['ratio']):.2f}x"
+
+
 def _arms(rows: Sequence[Row], shape: str, count: str, prefix: str) -> str:
     lines = []
     for point in points(rows):
@@ -61,5 +80,5 @@ def _arms(rows: Sequence[Row], shape: str, count: str, prefix: str) -> str:
         what = off["what"].removeprefix(prefix)
         shown = what if off["unit"] == "ms" else off["unit"]
         cells = [off["engine"], off["shape"], off["count"], shown, interval(off), interval(on)]
-        lines.append([*cells, f"{float(on['ratio']):.2f}x"])
+        lines.append([*cells, _better(point)])
     return table(["engine", shape, count, "", "off", "on", "better by"], lines)

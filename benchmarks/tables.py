@@ -130,8 +130,12 @@ def _undisturbed(row: Row) -> float:
 
 def interval(row: Row) -> str:
     """The median, and both quantiles behind it."""
-    median, low, high = (f"{float(row[name]):.3g}" for name in ("median", "low", "high"))
+    median, low, high = (three_digits(float(row[name])) for name in ("median", "low", "high"))
     return f"{median} ({low} to {high})"
+
+
+def three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _ratio(row: Row) -> str:

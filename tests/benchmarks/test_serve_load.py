@@ -1,11 +1,12 @@
 """What is sent to a server, and what is read from the generator's result."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 
-from benchmarks.serve_load import Load, LoadFailed, _measured, content, photograph
+from benchmarks.serve_load import Load, LoadFailed, _measured, _questions, content, photograph
 
 LOAD = Load((64, 32), images=2, concurrency=1, requests=3)
 
@@ -19,6 +20,14 @@ def test_every_picture_is_another_of_the_size_asked_for():
 def test_a_request_holds_its_pictures_and_a_question():
     kinds = [part["type"] for part in content(LOAD)]
     assert kinds == ["image_url", "image_url", "text"]
+
+
+def test_nothing_that_is_sent_was_sent_before():
+    loads = [LOAD, replace(LOAD, concurrency=4)]
+    sent = [url for load in loads for one in _questions(load) for url in one["image_files"]] + [
+        part["image_url"]["url"] for load in loads for part in content(load)[:-1]
+    ]
+    assert len(set(sent)) == len(sent) == 2 * 2 * (3 + 1)
 
 
 def test_times_are_milliseconds():

@@ -79,7 +79,7 @@ def test_positions_of_others_are_times_ours(tmp_path):
     made = [rope("engine_ext", 0.5), rope(WRITE, 0.1), rope("SGLang 0.5.23", 20.0)]
     made.append(rope("transformers 5.19.0", 1.0, difference=1.0))
     (line,) = cells(ropes(rows(tmp_path, *made, rope("engine_ext", 1.0, "8 spans"))))
-    assert line[3:] == [
+    assert line[4:] == [
         "0.500",
         "SGLang 0.5.23 40.0x, transformers 5.19.0 2.0x (other positions)",
         "5.0x",
