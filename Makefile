@@ -82,7 +82,7 @@ gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGIN
 bench: ## the layer, the tower, loading and rope positions on this CPU (10 minutes; do nothing else meanwhile)
 	@python=$$($(call environment,core)) && \
 	  $$python -m benchmarks.patch_embed --device cpu && \
-	  $$python -m benchmarks.tower --device cpu && \
+	  $$python -m benchmarks.tower --device cpu --clips 1 && \
 	  $$python -m benchmarks.load --device cpu --runs 2 && \
 	  $$python -m benchmarks.mrope && \
 	  $$python -m benchmarks.plot
