@@ -45,8 +45,7 @@ def main() -> None:
     counts = options.counts or COUNTS[options.device]
     dtypes = options.dtypes or DTYPES[options.device]
     with recording(table, WHAT, options.results) as rows:
-        for row in measure(options.device, counts, dtypes, options.seconds):
-            rows.append(row)
+        rows += measure(options.device, counts, dtypes, options.seconds)
 
 
 def measure(

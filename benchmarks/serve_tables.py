@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.tables import Point, Row, interval, points
+from benchmarks.tables import Point, Row, interval, points, ratio
 from evals.markdown import table
 from evals.reliability.engines import titled
 
@@ -46,7 +46,10 @@ def servers(rows: Sequence[Row]) -> str:
         cells = [
             cell
             for what in ("first token", "requests/s")
-            for cell in (*map(interval, (found[what][OFF], found[what][ON])), _better(found[what]))
+            for cell in (
+                *map(interval, (found[what][OFF], found[what][ON])),
+                ratio(found[what][ON]),
+            )
         ]
         lines.append([*load, *cells])
     columns = ["engine", "tower and load", "at a time"]
@@ -69,16 +72,11 @@ def memory(rows: Sequence[Row]) -> str:
     return table(["engine", "off", "on", "more"], lines)
 
 
-def _better(point: Point) -> str:
-    return f"{float(point[ON]['ratio']):.2f}x"
-
-
 def _arms(rows: Sequence[Row], shape: str, count: str, prefix: str) -> str:
     lines = []
     for point in points(rows):
         off, on = point[OFF], point[ON]
         what = off["what"].removeprefix(prefix)
-        shown = what if off["unit"] == "ms" else off["unit"]
-        cells = [off["engine"], off["shape"], off["count"], shown, interval(off), interval(on)]
-        lines.append([*cells, _better(point)])
+        cells = [off["engine"], off["shape"], off["count"], what, interval(off), interval(on)]
+        lines.append([*cells, ratio(on)])
     return table(["engine", shape, count, "", "off", "on", "better by"], lines)

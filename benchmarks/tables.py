@@ -39,7 +39,7 @@ def layers(rows: Sequence[Row]) -> str:
     lines = []
     for point in own:
         conv, ours = point[CONV], point[OURS]
-        cells = [_ratio(point[name]) for name in (*others, OURS)]
+        cells = [ratio(point[name]) for name in (*others, OURS)]
         cells += [
             f"{_undisturbed(ours) / _undisturbed(point[LINEAR]):.3f}",
             f"{_undisturbed(ours) / float(ours['floor']):.2f}",
@@ -57,7 +57,7 @@ def counts(rows: Sequence[Row]) -> str:
     lines = []
     for kind in dict.fromkeys(_kind(point) for point in own):
         here = [found.get((kind, number)) for number in numbers]
-        lines.append([*kind, *("-" if point is None else _ratio(point[OURS]) for point in here)])
+        lines.append([*kind, *("-" if point is None else ratio(point[OURS]) for point in here)])
     return table(["device", "dtype", "projection", *map(str, numbers)], lines)
 
 
@@ -87,7 +87,7 @@ def towers(rows: Sequence[Row]) -> str:
     for point in points(row for row in rows if row["what"] == "tower"):
         conv, ours = point[CONV], point[OURS]
         cells = [conv["device"], conv["shape"], conv["count"], interval(conv), interval(ours)]
-        lines.append([*cells, _ratio(ours), *(_share(row, shares) for row in (conv, ours))])
+        lines.append([*cells, ratio(ours), *(_share(row, shares) for row in (conv, ours))])
     columns = ["device", "tower", "patches", f"{CONV}, ms", "ours, ms", "ratio"]
     return table([*columns, "share of the projection before", "after"], lines)
 
@@ -138,5 +138,6 @@ def three_digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _ratio(row: Row) -> str:
+def ratio(row: Row) -> str:
+    """How many times as good as the reference."""
     return f"{float(row['ratio']):.2f}x"
