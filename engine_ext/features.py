@@ -10,9 +10,10 @@ OFF = "off"
 FEATURES = {
     "linear": "patch embedding as one matrix product",
     "mrope": "rope positions of multimodal prompts without a step per token",
+    "pixels": "stills as raw pixels, with rescaling and normalising in the projection",
 }
 DEFAULT = ("linear", "mrope")
-OF_ENGINE = {"sglang": ("linear", "mrope"), "vllm": ("linear",)}
+OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
 
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine_ext.patch_embed.fold import StillKernel
 from engine_ext.patch_embed.geometry import PatchGeometry
 
 
@@ -36,6 +37,8 @@ class PatchLinear(nn.Module):
         if bias is not None:
             _expect_shape("bias", bias, (geometry.out_channels,))
         self.geometry = geometry
+        self.still: StillKernel | None = None
+        """Takes raw pixels of one frame, where it has been folded."""
         self.weight = weight
         self.register_parameter("bias", bias)
         # What other code reads from a convolution (engines' dtype, device and shape look-ups).
@@ -65,8 +68,9 @@ class PatchLinear(nn.Module):
         """Project patches, or frames as the convolution would.
 
         Args:
-            patches: (N, C*T*P*P) rows, channel-major then time, height, width; or
-                (N, C, frames, height, width), which is cut into patches here.
+            patches: (N, C*T*P*P) rows, channel-major then time, height, width; (N, C*P*P) rows
+                of raw pixels, 0 to 255, where `still` has been folded; or (N, C, frames, height,
+                width), which is cut into patches here.
 
         Returns:
             (N, D) for rows; (N, D, frames // T, height // P, width // P) for frames.
@@ -75,6 +79,8 @@ class PatchLinear(nn.Module):
             ValueError: rows of another width, or another number of dimensions.
         """
         if patches.dim() == 2:
+            if self.still is not None and patches.shape[1] == self.geometry.still_width:
+                return self.still(patches)
             return self._project(patches)
         if patches.dim() != 5 or patches.shape[1] != self.in_channels:
             raise ValueError(
@@ -94,6 +100,7 @@ class PatchLinear(nn.Module):
                 f"PatchLinear got patches of {rows.shape[1]} values, expected "
                 f"{self.geometry.row_width} (channels, frames, height, width = "
                 f"{self.geometry.patch_shape})"
+                + ("" if self.still is None else f", or {self.geometry.still_width} of raw pixels")
             )
         # A view unless the weight lies in another memory format; sealing removes that case.
         return F.linear(rows, self.weight.flatten(1), self.bias)

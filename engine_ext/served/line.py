@@ -53,6 +53,7 @@ def status_line(
                 "weight_shape": finding.geometry.weight_shape,
                 "difference": verified[finding.name].difference,
                 "verified_in": verified[finding.name].dtype,
+                "takes_pixels": projection is not None and projection.still is not None,
             }
             for finding in report.replaced
             if finding.geometry is not None

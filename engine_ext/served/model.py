@@ -22,6 +22,7 @@ from engine_ext.served.delivered import Delivered, as_bytes
 from engine_ext.served.last_good import LastGood
 from engine_ext.served.line import Identity, status_line
 from engine_ext.served.peers import BUILD_SECONDS, LOAD_SECONDS, Peers
+from engine_ext.served.stills import Stills
 from engine_ext.served.updating import Update
 
 _ATTRIBUTE = "_engine_ext_served"
@@ -40,6 +41,7 @@ class ServedModel:
         identity: Identity,
         logger: logging.Logger,
         peers: Peers | None = None,
+        stills: Stills | None = None,
     ) -> None:
         """Replace the projections of ``model``, whose weights are not loaded yet.
 
@@ -48,6 +50,7 @@ class ServedModel:
 
         Args:
             peers: other processes that hold the same model.
+            stills: what makes the projections take raw pixels too.
 
         Raises:
             VerificationError: a replacement does not hold the convolution's own parameters, or
@@ -57,6 +60,7 @@ class ServedModel:
         self._identity = identity
         self._logger = logger
         self._peers = peers
+        self._stills = stills
         parameters = dict(model.named_parameters(remove_duplicate=False))
         self._report = linearize(model, conv_types=conv_types, check=False)
         self._layers = {f.name: f.layer for f in self._report.replaced}
@@ -65,6 +69,8 @@ class ServedModel:
             projection = model.get_submodule(name)
             assert isinstance(projection, PatchLinear)
             self._projections[name] = projection
+            if stills is not None:
+                stills.accept(model, name)
         taken = dict(self._parameters())
         _expect_taken_over(taken, parameters, self._layers)
         self._dtypes = {name: value.dtype for name, value in taken.items()}
@@ -80,7 +86,9 @@ class ServedModel:
             if finding.outcome == "left alone":
                 logger.info("engine_ext: %s", finding)
         if peers is not None:
-            peers.agree(f"replaced {', '.join(self._layers) or 'nothing'}", BUILD_SECONDS)
+            takes = "normalised patches" if stills is None else "raw pixels too"
+            replaced = ", ".join(self._layers) or "nothing"
+            peers.agree(f"replaced {replaced}, which takes {takes}", BUILD_SECONDS)
         # A tower built by a nested override is reported there.
         nested = any(f.outcome == "already linear" for f in self._report.findings)
         if not self._layers and not nested:
@@ -138,6 +146,8 @@ class ServedModel:
         self._verified[name] = verify(projection, name)
         update = self._update
         self._delivered.check(name, projection, is_whole=update is not None and update.is_whole)
+        if self._stills is not None:
+            self._stills.fold(name, projection)
         if update is not None:
             update.sealed.add(name)
 
@@ -146,6 +156,9 @@ class ServedModel:
         self._unsealed = set(self._layers)
         self._delivered.forget()
         if self._last_good.put_back(self._projections):
+            if self._stills is not None:
+                for name, projection in self._projections.items():
+                    self._stills.fold(name, projection)
             error.args = (f"{error}; the weights served before were put back",)
 
     def _serve(self) -> None:

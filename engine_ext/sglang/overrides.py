@@ -14,7 +14,8 @@ import sglang
 from torch import nn
 
 from engine_ext.features import features_of
-from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
+from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
+from engine_ext.sglang import pixels
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.sealing import SealAfterLoading, conv_types
 from engine_ext.sglang.torchao import leave_projections_out
@@ -87,6 +88,9 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
         after_load_weights(self)
         return result
 
+    def get_image_feature(self: Any, items: Any) -> Any:
+        return pixels.image_features(self, super(override, self).get_image_feature, items)
+
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
         stock.__name__,
@@ -97,9 +101,14 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
             "load_weights": load_weights,
             "__module__": __name__,
             "__doc__": stock.__doc__,
+            **({"get_image_feature": get_image_feature} if _takes_pixels(architecture) else {}),
         },
     )
     return override
+
+
+def _takes_pixels(architecture: str) -> bool:
+    return "pixels" in features_of("sglang") and architecture in pixels.ARCHITECTURES
 
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
@@ -108,7 +117,10 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
 
     identity = Identity("sglang", sglang.__version__, architecture, features_of("sglang"))
     peers = tensor_parallel_peers(parallel_state, architecture)
-    served = ServedModel(model, conv_types(), identity, logger, peers)
+    stills = None
+    if _takes_pixels(architecture) and (normalisation := pixels.normalisation()) is not None:
+        stills = Stills(normalisation)
+    served = ServedModel(model, conv_types(), identity, logger, peers, stills)
     for name in served.names:
         projection: Any = model.get_submodule(name)
         projection.quant_method = SealAfterLoading(served, name)

@@ -28,6 +28,10 @@ def register() -> None:
         HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
     if "mrope" in features:
         _compute_positions()
+    if "pixels" in features and "linear" in features:
+        from engine_ext.sglang import pixels
+
+        pixels.hook()
 
 
 def active_features() -> tuple[str, ...]:

@@ -16,7 +16,8 @@ import vllm
 from torch import nn
 
 from engine_ext.features import features_of
-from engine_ext.served import Identity, ServedModel, served_model, tensor_parallel_peers
+from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
+from engine_ext.vllm import pixels
 from engine_ext.vllm.log import logger
 
 _stock: dict[str, tuple[str, str]] = {}
@@ -77,7 +78,7 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
         # The arguments are named because vLLM reads the signature (initialize_model).
         def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
             super().__init__(vllm_config=vllm_config, prefix=prefix)
-            replace_projections(self, architecture)
+            replace_projections(self, architecture, vllm_config)
 
         def load_weights(self, weights: Any, *args: Any, **kwargs: Any) -> Any:
             served = served_model(self)
@@ -91,7 +92,13 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
     Override.__qualname__ = name
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
+    if _takes_pixels(architecture):
+        Override._processor_factory = pixels.factories(stock._processor_factory)
     return Override
+
+
+def _takes_pixels(architecture: str) -> bool:
+    return "pixels" in features_of("vllm") and architecture in pixels.ARCHITECTURES
 
 
 def after_load_weights(model: nn.Module, served: ServedModel) -> None:
@@ -107,7 +114,7 @@ def after_load_weights(model: nn.Module, served: ServedModel) -> None:
         served.seal_again(model)
 
 
-def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
+def replace_projections(model: nn.Module, architecture: str, vllm_config: Any) -> ServedModel:
     """Replace the projections of a model that vLLM has just constructed.
 
     vLLM records the modules of a model right after its ``__init__`` (reload restores those), so
@@ -120,7 +127,12 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
 
     identity = Identity("vllm", vllm.__version__, architecture, features_of("vllm"))
     peers = tensor_parallel_peers(parallel_state, architecture)
-    served = ServedModel(model, conv_types(), identity, logger, peers)
+    stills = None
+    if _takes_pixels(architecture) and (normal := pixels.normalisation(vllm_config)) is not None:
+        stills = Stills(normal)
+    served = ServedModel(model, conv_types(), identity, logger, peers, stills)
+    if stills is not None:
+        pixels.bypass_normalising(model)
     for name in served.names:
         model.get_submodule(name).quant_method = SealAfterLoading(served, name)
     guard_reloads()

@@ -1,0 +1,138 @@
+"""A model's own image processor, made to give the raw pixels of a still.
+
+It resizes and cuts as before. What it leaves out is what the projection has folded into its kernel
+(`engine_ext.patch_embed.fold`): rescaling, normalising, and writing the image once for each frame.
+Knows transformers' processors by their attributes and imports nothing of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine_ext.patch_embed.fold import Normalisation, NotFoldable
+
+KNOWN = ("Qwen2VLImageProcessor", "Glm4vImageProcessor", "Glm46VImageProcessor")
+"""Processors that rescale, then normalise, then cut; each with the backends below."""
+BACKENDS = ("", "Fast", "Pil")
+MODULES = "transformers.models."
+STEPS = ("do_rescale", "do_normalize")
+GEOMETRY = ("patch_size", "temporal_patch_size")
+SETTINGS = (*STEPS, "rescale_factor", "image_mean", "image_std")
+"""What a request may set otherwise than the model's configuration, beside the geometry."""
+
+_one_frame: ContextVar[bool] = ContextVar("one_frame", default=False)
+
+
+def normalisation_of(processor: Any) -> Normalisation:
+    """What an image processor does to each pixel, by its configuration.
+
+    Raises:
+        NotFoldable: it is not one that rescales and normalises and does nothing else, or its
+            numbers are not those of such a step.
+    """
+    own = type(processor)
+    names = {name + backend for name in KNOWN for backend in BACKENDS}
+    if own.__name__ not in names or not own.__module__.startswith((MODULES, __name__)):
+        raise NotFoldable(
+            f"the image processor is {own.__module__}.{own.__name__}, expected one of transformers'"
+            f" {', '.join(KNOWN)}"
+        )
+    if processor.temporal_patch_size < 2:
+        raise NotFoldable("a patch has one frame: a row of pixels cannot be told from a patch")
+    mean, std, rescale = (0.0,), (1.0,), 1.0
+    if processor.do_normalize:
+        mean, std = tuple(processor.image_mean), tuple(processor.image_std)
+    if processor.do_rescale:
+        rescale = processor.rescale_factor
+    if not processor.do_normalize:
+        mean, std = mean * 3, std * 3
+    return Normalisation(float(rescale), tuple(map(float, mean)), tuple(map(float, std)))
+
+
+def give_pixels(processor: Any, *, is_strict: bool = False) -> None:
+    """From now on the processor gives (N, C*P*P) uint8 for stills; idempotent.
+
+    A request that sets one of ``SETTINGS`` otherwise than the processor has it is processed as
+    before, and so is one whose images are not of 8 bits.
+
+    Args:
+        is_strict: such a request is a ``ValueError``, for an engine that cannot tell both apart.
+    """
+    if not gives_pixels(processor):
+        processor.__class__ = _giving_pixels(type(processor), is_strict)
+
+
+def gives_pixels(processor: Any) -> bool:
+    return getattr(type(processor), "gives_pixels", False)
+
+
+@cache
+def _giving_pixels(stock: type, is_strict: bool) -> type:
+    """A class with the name of ``stock``, which others look at."""
+
+    class GivesPixels(stock):  # type: ignore[misc]
+        gives_pixels = True
+
+        def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> Any:
+            def as_before(reason: str) -> Any:
+                if is_strict:
+                    raise ValueError(f"{reason}, expected images of 8 bits as the model has them")
+                return super(GivesPixels, self).preprocess(images, *args, **kwargs)
+
+            if args or kwargs.get("return_tensors") != "pt":
+                return super().preprocess(images, *args, **kwargs)
+            if (name := _differing(self, kwargs)) is not None:
+                return as_before(f"{name} is {kwargs[name]}")
+            frames = _one_frame.set(True)
+            try:
+                found = super().preprocess(images, **{**kwargs, **dict.fromkeys(STEPS, False)})
+            finally:
+                _one_frame.reset(frames)
+            stills = as_stills(found["pixel_values"], self.patch_size, self.temporal_patch_size)
+            if stills is None:
+                return as_before("an image is not of whole numbers from 0 to 255")
+            found["pixel_values"] = stills
+            return found
+
+        def patchify(self, *args: Any, **kwargs: Any) -> Any:
+            if _one_frame.get():
+                kwargs["temporal_patch_size"] = 1
+            return super().patchify(*args, **kwargs)
+
+    GivesPixels.__name__, GivesPixels.__qualname__ = stock.__name__, stock.__qualname__
+    return GivesPixels
+
+
+def _differing(processor: Any, given: Mapping[str, Any]) -> str | None:
+    """The first setting for which a request asks for another value than the processor has."""
+    for name in (*GEOMETRY, *SETTINGS):
+        if given.get(name) is not None and given[name] != getattr(processor, name):
+            return name
+    return None
+
+
+def as_stills(patches: Any, side: int, frames: int) -> Tensor | None:
+    """Patches of pixels as (N, C*P*P) uint8; None where they are anything else.
+
+    Args:
+        patches: (N, C*P*P) or (N, C*T*P*P), each frame the same, whole numbers from 0 to 255.
+    """
+    if not isinstance(patches, Tensor) or patches.dim() != 2:
+        return None
+    if patches.dtype != torch.uint8:
+        pixels = patches.to(torch.uint8)
+        if not torch.equal(pixels.to(patches.dtype), patches):
+            return None
+        patches = pixels
+    area = side * side
+    if patches.shape[1] == 3 * area:
+        return patches
+    if patches.shape[1] != 3 * frames * area:
+        return None
+    return patches.view(len(patches), 3, frames, area)[:, :, 0].reshape(len(patches), 3 * area)

@@ -1,0 +1,97 @@
+"""Stills as raw pixels, on the stock command of the engine: the same answers as without."""
+
+import io
+
+import pytest
+
+from engine_ext import status
+from evals import checkpoints
+from evals.asking import ask
+from evals.checkpoints.questions import chat_content, held_out, large
+from evals.data_url import data_url
+from evals.engines import ENGINES
+from evals.servers import cpu_server
+from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings, slow
+from tests.engines.requests import conversations
+
+LOGPROB_TOLERANCE = 3e-2  # nats, of each token: the projection rounds otherwise
+SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
+"""In tokens, width and height: one row, one column, prime, odd and even counts."""
+MODES = ["L", "RGBA", "P"]
+FAST = "qwen2_5_vl"
+
+pytestmark = pytest.mark.skipif(
+    NAME == "sglang" and "SGLANG_EXTERNAL_MODEL_PACKAGE" in ON, reason="needs SGLang's hooks"
+)
+engine = ENGINES[NAME]
+every_family = [pytest.param(family, marks=() if family == FAST else slow) for family in families()]
+
+
+def asked(family):
+    """Content of requests by name: what `conversations` has, odd sizes, modes, and a mixture."""
+    side = checkpoints.side(family)
+    found = conversations(family, video=serves_video(family))
+    token = side // 2  # a small image has two tokens along each side
+    question = next(q for q in held_out(limit=12, side=side) if not q.is_video)
+    large_picture = question.images[0].resize((large(side), large(side)))
+    text = {"type": "text", "text": question.text}
+    for columns, rows in SIZES:
+        picture = question.images[0].resize((columns * token, rows * token))
+        found[f"{columns}x{rows} tokens"] = [png(picture), text]
+    for mode in MODES:
+        found[f"mode {mode}"] = [png(large_picture.convert(mode)), text]
+    if serves_video(family):
+        clip = next(q for q in held_out(limit=12, side=side) if q.is_video)
+        found["image and video"] = [png(large_picture), *chat_content(clip)]
+    return found
+
+
+def png(picture):
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return {"type": "image_url", "image_url": {"url": data_url("image/png", buffer.getvalue())}}
+
+
+@pytest.fixture(scope="module", params=every_family)
+def arms(request, tmp_path_factory, say):
+    """Replies and status lines of a stock server, and of one with pixels."""
+    family = request.param
+    folder = tmp_path_factory.mktemp(family)
+    found = {"family": family}
+    for arm, switch in (("off", OFF), ("on", {**ON, "ENGINE_EXT": "linear,mrope,pixels"})):
+        say(f"{engine.shown}, {family}, pixels {arm} (40 s)")
+        written = folder / f"{arm}.jsonl"
+        environ = {**switch, status.VARIABLE: str(written)}
+        log = folder / f"{arm}.log"
+        with cpu_server(
+            engine, checkpoints.path(family), log, environ=environ, **settings(family)
+        ) as server:
+            client = server.client()
+            replies = {
+                name: ask(client, server.model, content) for name, content in asked(family).items()
+            }
+        found[arm] = replies, status.read(written), log.read_text()
+    return found
+
+
+def test_pixels_change_no_answer(arms, record_property):
+    on, off = arms["on"][0], arms["off"][0]
+    assert {name: reply.tokens for name, reply in on.items()} == {
+        name: reply.tokens for name, reply in off.items()
+    }
+    assert [one.prompt_tokens for one in on.values()] == [one.prompt_tokens for one in off.values()]
+    furthest = max(
+        abs(mine - stock)
+        for name, reply in on.items()
+        for mine, stock in zip(reply.logprobs, off[name].logprobs, strict=True)
+    )
+    record_property("found", f"{furthest:.1e} nats")
+    assert furthest <= LOGPROB_TOLERANCE
+
+
+def test_the_process_that_holds_the_model_says_so(arms):
+    (line,) = arms["on"][1]
+    assert "pixels" in line["features"]
+    (module,) = line["modules"]
+    assert module["takes_pixels"] is True
+    assert "stills travel as raw pixels" in arms["on"][2]
