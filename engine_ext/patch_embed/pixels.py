@@ -55,7 +55,7 @@ def normalisation_of(processor: Any) -> Normalisation:
     return Normalisation(float(rescale), tuple(map(float, mean)), tuple(map(float, std)))
 
 
-def give_pixels(processor: Any, *, is_strict: bool = False) -> None:
+def give_pixels(processor: Any, *, is_strict: bool = False, ignored: tuple[str, ...] = ()) -> None:
     """From now on the processor gives (N, C*P*P) uint8 for stills; idempotent.
 
     A request that sets one of ``SETTINGS`` otherwise than the processor has it is processed as
@@ -63,9 +63,10 @@ def give_pixels(processor: Any, *, is_strict: bool = False) -> None:
 
     Args:
         is_strict: such a request is a ``ValueError``, for an engine that cannot tell both apart.
+        ignored: settings that the engine does not leave to requests.
     """
     if not gives_pixels(processor):
-        processor.__class__ = _giving_pixels(type(processor), is_strict)
+        processor.__class__ = _giving_pixels(type(processor), is_strict, ignored)
 
 
 def gives_pixels(processor: Any) -> bool:
@@ -73,7 +74,7 @@ def gives_pixels(processor: Any) -> bool:
 
 
 @cache
-def _giving_pixels(stock: type, is_strict: bool) -> type:
+def _giving_pixels(stock: type, is_strict: bool, ignored: tuple[str, ...]) -> type:
     """A class with the name of ``stock``, which others look at."""
 
     class GivesPixels(stock):  # type: ignore[misc]
@@ -87,8 +88,9 @@ def _giving_pixels(stock: type, is_strict: bool) -> type:
 
             if args or kwargs.get("return_tensors") != "pt":
                 return super().preprocess(images, *args, **kwargs)
-            if (name := _differing(self, kwargs)) is not None:
-                return as_before(f"{name} is {kwargs[name]}")
+            asked = {name: value for name, value in kwargs.items() if name not in ignored}
+            if (name := _differing(self, asked)) is not None:
+                return as_before(f"{name} is {asked[name]}")
             frames = _one_frame.set(True)
             try:
                 found = super().preprocess(images, **{**kwargs, **dict.fromkeys(STEPS, False)})

@@ -46,8 +46,9 @@ def _giving_pixels(info: type) -> type:
         def get_hf_processor(self, *args: Any, **kwargs: Any) -> Any:
             processor = super().get_hf_processor(*args, **kwargs)
             if is_foldable(self.ctx.model_config):
-                _expect_configured(processor.image_processor, self.ctx.model_config)
-                give_pixels(processor.image_processor, is_strict=True)
+                ignored = SETTINGS if _normalises_on_device(self.ctx.model_config) else ()
+                _expect_configured(processor.image_processor, self.ctx.model_config, ignored)
+                give_pixels(processor.image_processor, is_strict=True, ignored=ignored)
             return processor
 
         @property
@@ -109,18 +110,21 @@ def _from_files(model: str, revision: str | None, trust_remote_code: bool) -> An
     )
 
 
-def _expect_configured(processor: Any, model_config: Any) -> None:
+def _normalises_on_device(model_config: Any) -> bool:
+    """Whether vLLM does (0.28 and newer), by the model's files whatever a request asks."""
+    return getattr(model_config.get_multimodal_config(), "mm_device_do_normalize", False)
+
+
+def _expect_configured(processor: Any, model_config: Any, ignored: tuple[str, ...]) -> None:
     """A request, or the command line, must have left the settings as the model's files have them.
 
-    vLLM batches images whatever their width, and fills up the narrower. Where it normalises on the
-    device (0.28 and newer) it goes by the files itself.
+    vLLM batches images whatever their width, and fills up the narrower.
 
     Raises:
         ValueError: the name of a setting, what was found and what was expected.
     """
-    on_device = getattr(model_config.get_multimodal_config(), "mm_device_do_normalize", False)
     files = _configured(model_config)
-    for name in GEOMETRY if on_device else (*GEOMETRY, *SETTINGS):
+    for name in (*GEOMETRY, *(name for name in SETTINGS if name not in ignored)):
         found, expected = (_plain(getattr(one, name)) for one in (processor, files))
         if found != expected:
             raise ValueError(

@@ -296,7 +296,7 @@ def test_ranks_are_told_what_was_replaced_and_what_serves():
     load(tower)
     served.seal("tower0", tower["tower0"])
     replaced, first, second = peer.said
-    assert replaced == "replaced tower0"
+    assert replaced == "replaced tower0, which takes normalised patches"
     assert first.startswith("weights ")
     assert first != second
 
