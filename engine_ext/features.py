@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from engine_ext.versions import TriedVersions
+
 VARIABLE = "ENGINE_EXT"
 OFF = "off"
 FEATURES = {
@@ -15,17 +17,22 @@ FEATURES = {
 DEFAULT = ("linear", "mrope")
 OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
+TRIED = {
+    "sglang": {"pixels": TriedVersions((0, 5, 23), (0, 5, 24), "0.5.23")},
+    "vllm": {"pixels": TriedVersions((0, 32), (0, 33), "0.32")},
+}
+"""Features that have been tried on fewer versions of an engine than the others."""
 
 
 class UnknownFeature(ValueError):
-    """``ENGINE_EXT`` holds a word that is no feature."""
+    """``ENGINE_EXT`` holds a word that is no feature, or one without another that it needs."""
 
 
 def enabled_features(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The features switched on, in the order of ``FEATURES``; empty for ``ENGINE_EXT=off``.
 
     Raises:
-        UnknownFeature: a word that is no feature, or ``off`` beside one.
+        UnknownFeature: a word that is no feature, ``off`` beside one, or ``pixels`` alone.
     """
     words = {word.strip() for word in environ.get(VARIABLE, "").split(",")} - {""}
     if not words:
@@ -39,13 +46,25 @@ def enabled_features(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]
             f"{VARIABLE}={environ[VARIABLE]!r}: {', '.join(map(repr, unknown))} not understood; "
             f"expected a comma list of: {known}; or {OFF} alone to leave the engine stock"
         )
+    if "pixels" in words and "linear" not in words:
+        raise UnknownFeature(
+            f"{VARIABLE}={environ[VARIABLE]!r}: pixels go into the projection that linear makes;"
+            " expected linear beside pixels"
+        )
     return tuple(feature for feature in FEATURES if feature in words)
 
 
-def features_of(engine: str, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Those of the features switched on that there are for an engine.
+def features_of(
+    engine: str, version: str, environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Those of the features switched on that there are for this version of an engine.
 
     Raises:
         UnknownFeature: as `enabled_features`.
     """
-    return tuple(name for name in enabled_features(environ) if name in OF_ENGINE[engine])
+    tried = TRIED[engine]
+    return tuple(
+        name
+        for name in enabled_features(environ)
+        if name in OF_ENGINE[engine] and (name not in tried or version in tried[name])
+    )

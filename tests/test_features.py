@@ -31,8 +31,19 @@ def test_an_unknown_word_is_an_error_that_lists_the_known_ones(value):
     assert "off alone" in str(error.value)
 
 
+def test_pixels_need_the_projection_that_takes_them():
+    with pytest.raises(UnknownFeature, match="expected linear beside pixels"):
+        enabled_features({"ENGINE_EXT": "pixels,mrope"})
+
+
 @pytest.mark.parametrize(
-    ("engine", "features"), [("sglang", ("linear", "mrope")), ("vllm", ("linear",))]
+    ("engine", "version", "features"),
+    [
+        ("sglang", "0.5.23", ("linear", "mrope", "pixels")),
+        ("sglang", "0.5.22", ("linear", "mrope")),
+        ("vllm", "0.32.0+cpu", ("linear", "pixels")),
+        ("vllm", "0.11.0", ("linear",)),
+    ],
 )
-def test_an_engine_has_the_features_that_there_are_for_it(engine, features):
-    assert features_of(engine, {}) == features
+def test_an_engine_has_the_features_that_there_are_for_its_version(engine, version, features):
+    assert features_of(engine, version, {"ENGINE_EXT": "linear,mrope,pixels"}) == features

@@ -21,6 +21,7 @@ KNOWN = ("Qwen2VLImageProcessor", "Glm4vImageProcessor", "Glm46VImageProcessor")
 """Processors that rescale, then normalise, then cut; each with the backends below."""
 BACKENDS = ("", "Fast", "Pil")
 MODULES = "transformers.models."
+CHANNELS = 3  # these processors convert to RGB
 STEPS = ("do_rescale", "do_normalize")
 GEOMETRY = ("patch_size", "temporal_patch_size")
 SETTINGS = (*STEPS, "rescale_factor", "image_mean", "image_std")
@@ -45,13 +46,10 @@ def normalisation_of(processor: Any) -> Normalisation:
         )
     if processor.temporal_patch_size < 2:
         raise NotFoldable("a patch has one frame: a row of pixels cannot be told from a patch")
-    mean, std, rescale = (0.0,), (1.0,), 1.0
+    mean, std = [0.0] * CHANNELS, [1.0] * CHANNELS
     if processor.do_normalize:
-        mean, std = tuple(processor.image_mean), tuple(processor.image_std)
-    if processor.do_rescale:
-        rescale = processor.rescale_factor
-    if not processor.do_normalize:
-        mean, std = mean * 3, std * 3
+        mean, std = processor.image_mean, processor.image_std
+    rescale = processor.rescale_factor if processor.do_rescale else 1.0
     return Normalisation(float(rescale), tuple(map(float, mean)), tuple(map(float, std)))
 
 
@@ -66,7 +64,8 @@ def give_pixels(processor: Any, *, is_strict: bool = False, ignored: tuple[str, 
         ignored: settings that the engine does not leave to requests.
     """
     if not gives_pixels(processor):
-        processor.__class__ = _giving_pixels(type(processor), is_strict, ignored)
+        stock: Any = type(processor)
+        processor.__class__ = _giving_pixels(stock, is_strict, ignored)
 
 
 def gives_pixels(processor: Any) -> bool:
@@ -74,7 +73,7 @@ def gives_pixels(processor: Any) -> bool:
 
 
 @cache
-def _giving_pixels(stock: type, is_strict: bool, ignored: tuple[str, ...]) -> type:
+def _giving_pixels(stock: Any, is_strict: bool, ignored: tuple[str, ...]) -> type:
     """A class with the name of ``stock``, which others look at."""
 
     class GivesPixels(stock):  # type: ignore[misc]
@@ -132,9 +131,8 @@ def as_stills(patches: Any, side: int, frames: int) -> Tensor | None:
         if not torch.equal(pixels.to(patches.dtype), patches):
             return None
         patches = pixels
+    count, width = patches.shape
     area = side * side
-    if patches.shape[1] == 3 * area:
-        return patches
-    if patches.shape[1] != 3 * frames * area:
-        return None
-    return patches.view(len(patches), 3, frames, area)[:, :, 0].reshape(len(patches), 3 * area)
+    if width == CHANNELS * frames * area:
+        patches = patches.view(count, CHANNELS, frames, area)[:, :, 0].reshape(count, -1)
+    return patches if patches.shape[1] == CHANNELS * area else None

@@ -71,6 +71,11 @@ class ServedModel:
             self._projections[name] = projection
             if stills is not None:
                 stills.accept(model, name)
+        if stills is not None and not self._layers:
+            raise VerificationError(
+                f"{identity.architecture}: no projection was replaced, expected one to take the raw"
+                " pixels that the processor gives: take pixels out of ENGINE_EXT"
+            )
         taken = dict(self._parameters())
         _expect_taken_over(taken, parameters, self._layers)
         self._dtypes = {name: value.dtype for name, value in taken.items()}

@@ -66,7 +66,7 @@ class Stills:
             found: Tensor = takes(rows)
             return found
 
-        module.forward = forward  # type: ignore[method-assign]
+        module.forward = forward
 
     @torch.no_grad()
     def _difference(self, projection: PatchLinear) -> float:

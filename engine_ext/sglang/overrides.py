@@ -108,14 +108,19 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
 
 
 def _takes_pixels(architecture: str) -> bool:
-    return "pixels" in features_of("sglang") and architecture in pixels.ARCHITECTURES
+    return (
+        "pixels" in features_of("sglang", sglang.__version__)
+        and architecture in pixels.ARCHITECTURES
+    )
 
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
     from sglang.srt.distributed import parallel_state
 
-    identity = Identity("sglang", sglang.__version__, architecture, features_of("sglang"))
+    identity = Identity(
+        "sglang", sglang.__version__, architecture, features_of("sglang", sglang.__version__)
+    )
     peers = tensor_parallel_peers(parallel_state, architecture)
     stills = None
     if _takes_pixels(architecture) and (normalisation := pixels.normalisation()) is not None:

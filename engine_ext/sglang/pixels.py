@@ -50,16 +50,42 @@ def hook() -> None:
     )
 
 
-def before_processor(hf_config: Any, server_args: Any, processor: Any, *_: Any, **__: Any) -> None:
+def before_processor(
+    hf_config: Any,
+    server_args: Any,
+    processor: Any,
+    transport_mode: Any,
+    model_config: Any = None,
+    **_: Any,
+) -> None:
     """Before ``get_mm_processor``: make the image processor of the model give pixels."""
-    if not ARCHITECTURES & set(hf_config.architectures or ()):
-        return
     try:
+        if not _is_served_by_override(model_config):
+            return
         normalisation_of(processor.image_processor)
         give_pixels(processor.image_processor)
         logger.info("engine_ext: stills travel as raw pixels, one frame of 8 bits")
     except NotFoldable as error:
         logger.warning("engine_ext: stills travel as SGLang has them: %s", error)
+    except Exception:
+        # Both kernels are valid: requests are served as before; without this nobody would know.
+        logger.exception("engine_ext: stills travel as SGLang has them")
+
+
+def _is_served_by_override(model_config: Any) -> bool:
+    """Whether the process that holds the model will take pixels, as that process decides it.
+
+    SGLang resolves the class here too. Its scheduler passes no ``model_config``: the processor
+    that it makes only computes positions.
+    """
+    if model_config is None or getattr(model_config.hf_config, "language_only", False):
+        return False
+    from sglang.srt.model_loader.utils import get_model_architecture
+
+    from engine_ext.sglang.overrides import is_override
+
+    model_class, architecture = get_model_architecture(model_config)
+    return architecture in ARCHITECTURES and is_override(model_class)
 
 
 def mark_fingerprint(payload: dict[str, Any], processor: Any, *_: Any) -> dict[str, Any]:
@@ -106,7 +132,7 @@ def normalisation() -> Normalisation | None:
     from transformers import AutoImageProcessor
 
     model = get_model()
-    processor = AutoImageProcessor.from_pretrained(
+    processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
         get_serving().tokenizer_path,
         revision=model.revision,
         trust_remote_code=model.trust_remote_code,

@@ -28,7 +28,7 @@ def register() -> None:
         HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
     if "mrope" in features:
         _compute_positions()
-    if "pixels" in features and "linear" in features:
+    if "pixels" in features:
         from engine_ext.sglang import pixels
 
         pixels.hook()
@@ -46,7 +46,7 @@ def active_features() -> tuple[str, ...]:
     from engine_ext.sglang.log import logger
 
     try:
-        features = features_of("sglang")
+        features = features_of("sglang", sglang.__version__)
     except UnknownFeature as error:
         raise SystemExit(f"engine_ext: {error}") from None
     if not features:

@@ -93,12 +93,15 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
     if _takes_pixels(architecture):
-        Override._processor_factory = pixels.factories(stock._processor_factory)
+        factory: Any = stock._processor_factory  # type: ignore[attr-defined]
+        Override._processor_factory = pixels.factories(factory)
     return Override
 
 
 def _takes_pixels(architecture: str) -> bool:
-    return "pixels" in features_of("vllm") and architecture in pixels.ARCHITECTURES
+    return (
+        "pixels" in features_of("vllm", vllm.__version__) and architecture in pixels.ARCHITECTURES
+    )
 
 
 def after_load_weights(model: nn.Module, served: ServedModel) -> None:
@@ -125,7 +128,9 @@ def replace_projections(model: nn.Module, architecture: str, vllm_config: Any) -
     from engine_ext.vllm.sealing import SealAfterLoading, conv_types
     from engine_ext.vllm.updates import guard_reloads
 
-    identity = Identity("vllm", vllm.__version__, architecture, features_of("vllm"))
+    identity = Identity(
+        "vllm", vllm.__version__, architecture, features_of("vllm", vllm.__version__)
+    )
     peers = tensor_parallel_peers(parallel_state, architecture)
     stills = None
     if _takes_pixels(architecture) and (normal := pixels.normalisation(vllm_config)) is not None:

@@ -105,7 +105,7 @@ def _configured(model_config: Any) -> Any:
 def _from_files(model: str, revision: str | None, trust_remote_code: bool) -> Any:
     from transformers import AutoImageProcessor
 
-    return AutoImageProcessor.from_pretrained(
+    return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
         model, revision=revision, trust_remote_code=trust_remote_code
     )
 

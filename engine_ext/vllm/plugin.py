@@ -13,12 +13,11 @@ def register() -> None:
         UnknownFeature: ``ENGINE_EXT`` holds an unknown word. vLLM does not start then; an operator
             who mistyped it must not be served stock in silence.
     """
-    features = features_of("vllm")
-
     import vllm
 
     from engine_ext.vllm.log import logger
 
+    features = features_of("vllm", vllm.__version__)
     if not features:
         logger.info("engine_ext: no feature for vLLM is on (ENGINE_EXT), vLLM is stock")
         return

@@ -5,6 +5,8 @@ import io
 import pytest
 
 from engine_ext import status
+from engine_ext.features import features_of
+from engine_ext.installed import installed_version
 from evals import checkpoints
 from evals.asking import ask
 from evals.checkpoints.questions import chat_content, held_out, large
@@ -19,9 +21,11 @@ SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
 """In tokens, width and height: one row, one column, prime, odd and even counts."""
 MODES = ["L", "RGBA", "P"]
 FAST = "qwen2_5_vl"
+PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
 
 pytestmark = pytest.mark.skipif(
-    NAME == "sglang" and "SGLANG_EXTERNAL_MODEL_PACKAGE" in ON, reason="needs SGLang's hooks"
+    NAME != "" and "pixels" not in features_of(NAME, installed_version(NAME), PIXELS),
+    reason="not tried on this version",
 )
 engine = ENGINES[NAME]
 every_family = [pytest.param(family, marks=() if family == FAST else slow) for family in families()]
@@ -58,7 +62,7 @@ def arms(request, tmp_path_factory, say):
     family = request.param
     folder = tmp_path_factory.mktemp(family)
     found = {"family": family}
-    for arm, switch in (("off", OFF), ("on", {**ON, "ENGINE_EXT": "linear,mrope,pixels"})):
+    for arm, switch in (("off", OFF), ("on", {**ON, **PIXELS})):
         say(f"{engine.shown}, {family}, pixels {arm} (40 s)")
         written = folder / f"{arm}.jsonl"
         environ = {**switch, status.VARIABLE: str(written)}
