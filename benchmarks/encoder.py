@@ -38,6 +38,7 @@ def main() -> None:
     add("--blocks", type=int, default=1, help="of the vision tower (default 1)")
     add("--sizes", nargs="+", choices=tuple(SIZES), default=list(SIZES))
     options = options_of.parse_args()
+    os.environ["ENGINE_EXT"] = "linear"
     os.environ.update(SGLANG.cpu_environ)  # before SGLang is imported: it looks once
     with tempfile.TemporaryDirectory(prefix="engine_ext-encoder-") as folder:
         towers = both(make(options.family, options.blocks, Path(folder)))

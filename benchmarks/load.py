@@ -28,7 +28,7 @@ from benchmarks.command import parser, recording
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import Row
 from benchmarks.timing import Times
-from benchmarks.towers import DTYPE, TOWERS, build, empty
+from benchmarks.towers import DTYPE, ON_ITS_OWN, TOWERS, build, empty
 from engine_ext.served import Identity, ServedModel
 
 WHAT = "load"
@@ -38,7 +38,7 @@ ARMS = (OURS, CONV)
 def main() -> None:
     options_of = parser(__doc__, devices=("cpu", "cuda"))
     add = options_of.add_argument
-    add("--towers", nargs="+", choices=tuple(TOWERS), default=list(TOWERS))
+    add("--towers", nargs="+", choices=tuple(TOWERS), default=ON_ITS_OWN)
     add("--runs", type=int, default=5, help="of each arm (default 5)")
     add("--one", nargs=3, metavar=("TOWER", "ARM", "CHECKPOINT"), help="one run, in this process")
     options = options_of.parse_args()

@@ -64,14 +64,14 @@ POINT = ("what", "shape", "count", "dtype", "device", "unit", "engine")
 
 def compared(times: Mapping[str, Times], reference: str, **fields: Any) -> list[Row]:
     """A row for each provider, its ratio over the reference; ``fields`` are those of all rows."""
-    is_time = fields.get("unit", "ms") == "ms"
+    is_less_better = fields.get("unit", "ms") in ("ms", "B")
     of_reference = times[reference].median
     return [
         Row(
             provider=provider,
             **vars(each),
             reference=reference,
-            ratio=of_reference / each.median if is_time else each.median / of_reference,
+            ratio=of_reference / each.median if is_less_better else each.median / of_reference,
             **fields,
         )
         for provider, each in times.items()

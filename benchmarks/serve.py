@@ -19,9 +19,10 @@ from rich.table import Table
 
 from benchmarks.command import parser, recording
 from benchmarks.record import Row
-from benchmarks.serve_arms import WHAT, Arms
+from benchmarks.serve_arms import Arms
 from benchmarks.serve_load import Load
 from benchmarks.serve_model import TOWER_OF, make
+from benchmarks.serve_tables import ON
 from engine_ext.installed import installed_version
 from engine_ext.sglang.doctor import EXTERNAL_VARIABLE, PROCESSORS_VARIABLE
 from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, PROCESSOR_PACKAGE
@@ -30,6 +31,7 @@ from evals.engines import ENGINES
 from evals.project import ENVIRONMENTS
 from evals.servers import end_on_sigterm
 
+WHAT = "serve"
 LOADS = {
     "small": [Load((448, 448), 1, concurrency, max(8, concurrency)) for concurrency in (1, 4, 16)],
     "several": [Load((448, 448), 4, concurrency, 8) for concurrency in (1, 4)],
@@ -62,7 +64,8 @@ def main() -> None:
     ):
         model = make(options.family, options.blocks, Path(folder))
         arms = Arms(
-            ENGINES[options.engine], model, options.generator, Path(folder), way_in(options.engine)
+            *(WHAT, ENGINES[options.engine], model, options.generator, Path(folder)),
+            {ON: {"ENGINE_EXT": "linear,mrope", **way_in(options.engine)}},
         )
         try:
             arms.measure(loads, options.rounds)

@@ -1,9 +1,9 @@
-"""Both arms of a serving benchmark: servers by turns, and what came of each load."""
+"""The arms of a serving benchmark: servers by turns, and what came of each load."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.progress import Progress
 from benchmarks import device as devices
 from benchmarks.record import Row, compared
 from benchmarks.serve_load import Load, Measured, content, send
-from benchmarks.serve_tables import OFF, ON
+from benchmarks.serve_tables import OFF
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
 from engine_ext import status
@@ -24,7 +24,6 @@ from evals.engines import Engine
 from evals.servers import Server, cpu_server
 from evals.soak.memory import sample
 
-WHAT = "serve"
 TOLERANCE = 0.03  # nats, of the first token's log-probability between the arms, in bf16
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "sglang": {"context_length": 32768, "max_total_tokens": 65536, "max_running_requests": 16},
@@ -43,42 +42,58 @@ class WrongArm(ArithmeticError):
 
 
 class Arms:
-    """Both arms, and what came of each load in each round.
+    """The arms, and what came of each load in each round.
 
     Args:
+        what: the benchmark, as its rows have it.
         model: folder of the checkpoint.
         generator: the executable ``vllm``.
         folder: for logs and files of the load.
-        environ: variables of the arm with the extension.
+        environ: variables of each arm but that without the extension, by its name.
+        shared: variables of every arm.
     """
 
     def __init__(
         self,
+        what: str,
         engine: Engine,
         model: Path,
         generator: Path,
         folder: Path,
-        environ: Mapping[str, str],
+        environ: Mapping[str, Mapping[str, str]],
+        shared: Mapping[str, str] | None = None,
     ) -> None:
+        self.what = what
         self.engine, self.model, self.generator, self.folder = engine, model, generator, folder
-        self.environ: dict[str, Mapping[str, str]] = {OFF: {"ENGINE_EXT": "off"}, ON: environ}
+        self.environ = {OFF: {"ENGINE_EXT": "off"}, **environ}
+        self.shared = shared or {}
         self.measured: dict[tuple[str, Load], list[Measured]] = {}
-        self.memory: dict[str, list[float]] = {OFF: [], ON: []}
+        self.memory: dict[str, list[float]] = {arm: [] for arm in self.environ}
         self.asked: dict[Load, list[Reply]] = {}
 
-    def measure(self, loads: Sequence[Load], rounds: int) -> None:
+    def measure(
+        self,
+        loads: Sequence[Load],
+        rounds: int,
+        first: Callable[[str, Server], None] = lambda arm, server: None,
+    ) -> None:
         """Start each arm ``rounds`` times, by turns, and send every load to each server.
+
+        Args:
+            first: called with each server before its loads.
 
         Raises:
             WrongArm: an arm has replaced what it should not or not what it should, or answers
                 otherwise than the other.
         """
         with Progress(transient=True) as progress:
-            bar = progress.add_task(WHAT, total=2 * rounds * len(loads))
+            total = len(self.environ) * rounds * len(loads)
+            bar = progress.add_task(self.what, total=total)
             for _ in range(rounds):
                 for arm in self.environ:
                     progress.update(bar, description=f"{arm}: start")
                     with self._server(arm) as server:
+                        first(arm, server)
                         for load in loads:
                             self._ask(load, server)
                             shown = f"{arm}: {load.shown}, {load.concurrency} at a time"
@@ -92,11 +107,11 @@ class Arms:
     def _server(self, arm: str) -> Iterator[Server]:
         written, log = self.folder / "status.jsonl", self.folder / f"{arm}.log"
         written.unlink(missing_ok=True)
-        environ = {**self.environ[arm], status.VARIABLE: str(written)}
+        environ = {**self.shared, **self.environ[arm], status.VARIABLE: str(written)}
         settings = SETTINGS[self.engine.name]
         with cpu_server(self.engine, self.model, log, environ=environ, **settings) as server:
             replaced = [one["name"] for line in status.read(written) for one in line["modules"]]
-            if bool(replaced) != (arm == ON):
+            if bool(replaced) != (arm != OFF):
                 raise WrongArm(f"the arm {arm!r} replaced {', '.join(replaced) or 'nothing'}")
             yield server
 
@@ -139,7 +154,7 @@ class Arms:
         rows = compared(
             found,
             OFF,
-            what=f"{WHAT}, {what}",
+            what=f"{self.what}, {what}",
             shape=f"{tower}, {load.shown}",
             count=load.concurrency,
             dtype=DTYPE,

@@ -15,7 +15,8 @@ from typing import Any
 from benchmarks.towers import DTYPE, TOWERS
 from evals import checkpoints
 
-TOWER_OF = {"qwen3_vl": "Qwen3-VL-8B", "glm4v": "GLM-4.1V-9B"}
+TOWER_OF = {"qwen3_vl": "Qwen3-VL-8B", "qwen2_5_vl": "Qwen2.5-VL-7B", "glm4v": "GLM-4.1V-9B"}
+MAX_PIXELS = 12845056  # of an image, as Qwen2.5-VL is released
 
 
 def make(family: str, blocks: int, folder: Path) -> Path:
@@ -31,6 +32,10 @@ def make(family: str, blocks: int, folder: Path) -> Path:
     config = json.loads((source / "config.json").read_text())
     config["vision_config"] |= _sizes(family, blocks, config)
     (target / "config.json").write_text(json.dumps(config))
+    processor = json.loads((target / "preprocessor_config.json").read_text())
+    if "max_pixels" in processor:
+        processor["max_pixels"] = MAX_PIXELS
+        (target / "preprocessor_config.json").write_text(json.dumps(processor))
     torch.manual_seed(0)
     built = AutoConfig.from_pretrained(target)
     model = AutoModelForImageTextToText.from_config(built, dtype=getattr(torch, DTYPE))
@@ -43,4 +48,7 @@ def _sizes(family: str, blocks: int, config: dict[str, Any]) -> dict[str, Any]:
     del sizes["model_type"]
     if "deepstack_visual_indexes" in sizes:
         sizes["deepstack_visual_indexes"] = [0]  # as the tiny language model expects
+    if "fullatt_block_indexes" in sizes:
+        whole = [index for index in sizes["fullatt_block_indexes"] if index < blocks]
+        sizes["fullatt_block_indexes"] = whole or [0]
     return {**sizes, "depth": blocks, "out_hidden_size": config["text_config"]["hidden_size"]}

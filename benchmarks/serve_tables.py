@@ -9,7 +9,7 @@ from benchmarks.tables import Point, Row, interval, points, ratio
 from evals.markdown import table
 from evals.reliability.engines import titled
 
-OFF, ON = "off", "on"
+OFF, ON, PIXELS = "off", "on", "pixels"
 
 
 def starts(rows: Sequence[Row]) -> str:

@@ -27,7 +27,7 @@ from benchmarks.command import parser, recording
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import Row
 from benchmarks.timing import Times, interleaved, peak_mib
-from benchmarks.towers import DTYPE, TOWERS, build, clips, dissimilarity
+from benchmarks.towers import DTYPE, ON_ITS_OWN, TOWERS, build, clips, dissimilarity
 from engine_ext import linearize
 
 WHAT, COMPONENTS, HEALTH = "tower", "tower components", "matmul"
@@ -39,7 +39,7 @@ CLIPS = {"cuda": (1, 2, 4, 8), "cpu": (1, 2)}
 def main() -> None:
     options_of = parser(__doc__, seconds=10, devices=CLIPS)
     add = options_of.add_argument
-    add("--towers", nargs="+", choices=tuple(TOWERS), default=list(TOWERS))
+    add("--towers", nargs="+", choices=tuple(TOWERS), default=ON_ITS_OWN)
     add("--clips", type=int, nargs="+", metavar="N", help="numbers of clips")
     options = options_of.parse_args()
     counts = options.clips or CLIPS[options.device]

@@ -20,6 +20,17 @@ TOWERS: dict[str, dict[str, Any]] = {
         "out_hidden_size": 4096,
         "deepstack_visual_indexes": [8, 16, 24],
     },
+    "Qwen2.5-VL-7B": {
+        "model_type": "qwen2_5_vl",
+        "hidden_size": 1280,
+        "intermediate_size": 3420,
+        "depth": 32,
+        "num_heads": 16,
+        "patch_size": 14,
+        "out_hidden_size": 3584,
+        "fullatt_block_indexes": [7, 15, 23, 31],
+        "window_size": 112,
+    },
     "GLM-4.1V-9B": {
         "model_type": "glm4v",
         "hidden_size": 1536,
@@ -30,6 +41,9 @@ TOWERS: dict[str, dict[str, Any]] = {
         "out_hidden_size": 4096,
     },
 }
+
+ON_ITS_OWN = ("Qwen3-VL-8B", "GLM-4.1V-9B")
+"""What the benchmarks of towers take by default."""
 
 
 def config(tower: str) -> Any:

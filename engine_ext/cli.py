@@ -81,7 +81,7 @@ def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "torch", stack["torch"] or f"cannot be imported: {stack['error']}"
     yield "GPU", stack["gpu"] or "none visible to torch"
     yield "cuDNN", stack["cudnn"] or "none (CPU build)"
-    yield "features on", ", ".join(report["features"]) or "none (ENGINE_EXT)"
+    yield "features asked", ", ".join(report["features"]) or "none (ENGINE_EXT)"
     for name, engine in report["engines"].items():
         yield name, engine["version"]
         yield from ((f"  {label}", value) for label, value in _engine_rows(name, engine))
@@ -102,6 +102,8 @@ def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]
     if "external_package" in engine:
         ours = engine["external_package"]
         yield "external package", _yes_no(ours, "engine_ext", "not engine_ext")
+    if engine["features"] is not None:
+        yield "features on", ", ".join(engine["features"]) or "none (ENGINE_EXT)"
     yield "rope positions", engine["rope_positions"]
     if engine["overrides"] is not None:
         yield "overrides", f"{len(engine['overrides'])} architectures"

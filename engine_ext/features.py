@@ -15,6 +15,8 @@ FEATURES = {
     "pixels": "stills as raw pixels, with rescaling and normalising in the projection",
 }
 DEFAULT = ("linear", "mrope")
+DEFAULT_ON_CPU = (*DEFAULT, "pixels")
+"""On engines that serve on a CPU, where pixels have been proven (docs/pixels.md)."""
 OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
 TRIED = {
@@ -28,15 +30,20 @@ class UnknownFeature(ValueError):
     """``ENGINE_EXT`` holds a word that is no feature, or one without another that it needs."""
 
 
-def enabled_features(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def enabled_features(
+    environ: Mapping[str, str] = os.environ, default: tuple[str, ...] = DEFAULT
+) -> tuple[str, ...]:
     """The features switched on, in the order of ``FEATURES``; empty for ``ENGINE_EXT=off``.
+
+    Args:
+        default: those that are on where the variable is not set.
 
     Raises:
         UnknownFeature: a word that is no feature, ``off`` beside one, or ``pixels`` alone.
     """
     words = {word.strip() for word in environ.get(VARIABLE, "").split(",")} - {""}
     if not words:
-        return DEFAULT
+        return default
     if words == {OFF}:
         return ()
     unknown = sorted(words - FEATURES.keys())
@@ -55,9 +62,12 @@ def enabled_features(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]
 
 
 def features_of(
-    engine: str, version: str, environ: Mapping[str, str] = os.environ
+    engine: str, version: str, *, is_cpu: bool, environ: Mapping[str, str] = os.environ
 ) -> tuple[str, ...]:
     """Those of the features switched on that there are for this version of an engine.
+
+    Args:
+        is_cpu: whether the engine serves on a CPU.
 
     Raises:
         UnknownFeature: as `enabled_features`.
@@ -65,6 +75,19 @@ def features_of(
     tried = TRIED[engine]
     return tuple(
         name
-        for name in enabled_features(environ)
+        for name in enabled_features(environ, DEFAULT_ON_CPU if is_cpu else DEFAULT)
         if name in OF_ENGINE[engine] and (name not in tried or version in tried[name])
     )
+
+
+def untried(engine: str, version: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Features that were asked for by name and are off, and the versions they were tried on.
+
+    Raises:
+        UnknownFeature: as `enabled_features`.
+    """
+    asked = enabled_features(environ, ())
+    tried = TRIED[engine]
+    return {
+        name: str(tried[name]) for name in asked if name in tried and version not in tried[name]
+    }

@@ -58,6 +58,7 @@ def registration(probe: str, environ: Mapping[str, str], load: bool) -> tuple[di
     report = {
         "overrides": found.get("overridden"),
         "not_covered": found.get("not_covered"),
+        "features": found.get("features"),
         "log": found.get("log", []),
     }
     return report, found.get("error", "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine_ext.features import UnknownFeature, enabled_features, features_of
+from engine_ext.features import UnknownFeature, enabled_features, features_of, untried
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,18 @@ def test_pixels_need_the_projection_that_takes_them():
     ],
 )
 def test_an_engine_has_the_features_that_there_are_for_its_version(engine, version, features):
-    assert features_of(engine, version, {"ENGINE_EXT": "linear,mrope,pixels"}) == features
+    environ = {"ENGINE_EXT": "linear,mrope,pixels"}
+    assert features_of(engine, version, is_cpu=False, environ=environ) == features
+    assert features_of(engine, version, is_cpu=True, environ={}) == features
+
+
+def test_pixels_are_on_by_default_on_a_cpu_alone():
+    assert features_of("vllm", "0.32.0", is_cpu=False, environ={}) == ("linear",)
+    assert features_of("sglang", "0.5.23", is_cpu=False, environ={}) == ("linear", "mrope")
+
+
+def test_what_was_asked_for_and_is_not_there_is_told_by_its_versions():
+    environ = {"ENGINE_EXT": "linear,pixels"}
+    assert untried("sglang", "0.5.9", environ) == {"pixels": "0.5.23"}
+    assert untried("sglang", "0.5.23", environ) == {}
+    assert untried("sglang", "0.5.9", {}) == {}

@@ -13,9 +13,9 @@ from typing import Any
 import sglang
 from torch import nn
 
-from engine_ext.features import features_of
 from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
 from engine_ext.sglang import pixels
+from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.sealing import SealAfterLoading, conv_types
 from engine_ext.sglang.torchao import leave_projections_out
@@ -108,19 +108,14 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
 
 
 def _takes_pixels(architecture: str) -> bool:
-    return (
-        "pixels" in features_of("sglang", sglang.__version__)
-        and architecture in pixels.ARCHITECTURES
-    )
+    return "pixels" in features() and architecture in pixels.ARCHITECTURES
 
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
     from sglang.srt.distributed import parallel_state
 
-    identity = Identity(
-        "sglang", sglang.__version__, architecture, features_of("sglang", sglang.__version__)
-    )
+    identity = Identity("sglang", sglang.__version__, architecture, features())
     peers = tensor_parallel_peers(parallel_state, architecture)
     stills = None
     if _takes_pixels(architecture) and (normalisation := pixels.normalisation()) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine_ext.features import UnknownFeature, features_of
+from engine_ext.features import UnknownFeature, untried
 from engine_ext.sglang.versions import TRIED
 
 RESOLVES_A_MODEL = "sglang.srt.model_loader.utils.get_model_architecture"
@@ -43,13 +43,19 @@ def active_features() -> tuple[str, ...]:
     """
     import sglang
 
+    from engine_ext.sglang.features import features
     from engine_ext.sglang.log import logger
 
     try:
-        features = features_of("sglang", sglang.__version__)
+        found = features()
     except UnknownFeature as error:
         raise SystemExit(f"engine_ext: {error}") from None
-    if not features:
+    for name, tried in untried("sglang", sglang.__version__).items():
+        logger.warning(
+            "engine_ext: %s has not been tried on SGLang %s (tried: %s), left out",
+            *(name, sglang.__version__, tried),
+        )
+    if not found:
         logger.info("engine_ext: no feature for SGLang is on (ENGINE_EXT), SGLang is stock")
     elif sglang.__version__ not in TRIED:
         logger.warning(
@@ -58,7 +64,7 @@ def active_features() -> tuple[str, ...]:
             TRIED,
         )
         return ()
-    return features
+    return found
 
 
 def _compute_positions() -> None:

@@ -36,6 +36,7 @@ def probe() -> dict[str, Any]:
     from sglang.srt.models.registry import ModelRegistry, import_model_classes
 
     from engine_ext.sglang.coverage import missing_overrides
+    from engine_ext.sglang.features import features
 
     config = SimpleNamespace(
         hf_config=SimpleNamespace(architectures=[EVERY_VERSION_HAS]),
@@ -50,6 +51,7 @@ def probe() -> dict[str, Any]:
             n for n, c in ModelRegistry.models.items() if c.__module__ == OVERRIDES
         ),
         "not_covered": missing_overrides(registry, Path(next(iter(sglang.__path__)))),
+        "features": features(),
         "log": logged.lines,
     }
 

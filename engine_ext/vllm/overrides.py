@@ -15,9 +15,9 @@ from typing import Any
 import vllm
 from torch import nn
 
-from engine_ext.features import features_of
 from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
 from engine_ext.vllm import pixels
+from engine_ext.vllm.features import features
 from engine_ext.vllm.log import logger
 
 _stock: dict[str, tuple[str, str]] = {}
@@ -99,9 +99,7 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
 
 
 def _takes_pixels(architecture: str) -> bool:
-    return (
-        "pixels" in features_of("vllm", vllm.__version__) and architecture in pixels.ARCHITECTURES
-    )
+    return "pixels" in features() and architecture in pixels.ARCHITECTURES
 
 
 def after_load_weights(model: nn.Module, served: ServedModel) -> None:
@@ -128,9 +126,7 @@ def replace_projections(model: nn.Module, architecture: str, vllm_config: Any) -
     from engine_ext.vllm.sealing import SealAfterLoading, conv_types
     from engine_ext.vllm.updates import guard_reloads
 
-    identity = Identity(
-        "vllm", vllm.__version__, architecture, features_of("vllm", vllm.__version__)
-    )
+    identity = Identity("vllm", vllm.__version__, architecture, features())
     peers = tensor_parallel_peers(parallel_state, architecture)
     stills = None
     if _takes_pixels(architecture) and (normal := pixels.normalisation(vllm_config)) is not None:

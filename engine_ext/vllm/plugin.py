@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine_ext.features import features_of
+from engine_ext.features import untried
 from engine_ext.vllm.versions import TRIED
 
 
@@ -15,10 +15,15 @@ def register() -> None:
     """
     import vllm
 
+    from engine_ext.vllm.features import features
     from engine_ext.vllm.log import logger
 
-    features = features_of("vllm", vllm.__version__)
-    if not features:
+    for name, tried in untried("vllm", vllm.__version__).items():
+        logger.warning(
+            "engine_ext: %s has not been tried on vLLM %s (tried: %s), left out",
+            *(name, vllm.__version__, tried),
+        )
+    if not features():
         logger.info("engine_ext: no feature for vLLM is on (ENGINE_EXT), vLLM is stock")
         return
     if vllm.__version__ not in TRIED:

@@ -25,6 +25,7 @@ def probe() -> dict[str, Any]:
     from vllm.plugins import load_general_plugins
 
     from engine_ext.vllm.coverage import missing_overrides
+    from engine_ext.vllm.features import features
 
     logged = LoggedProblems()
     logging.getLogger("vllm").addHandler(logged)
@@ -37,6 +38,7 @@ def probe() -> dict[str, Any]:
     return {
         "overridden": sorted(overridden),
         "not_covered": missing_overrides(registry._VLLM_MODELS, Path(next(iter(vllm.__path__)))),
+        "features": features(),
         "log": logged.lines,
     }
 

@@ -15,8 +15,8 @@ NAME = next((name for name in ("sglang", "vllm") if find_spec(name)), "")
 VERSION = parse_version(installed_version(NAME) or "") if NAME else (0,)
 IS_OLD_SGLANG = NAME == "sglang" and VERSION < (0, 5, 11)
 
-ON = {"ENGINE_EXT": "linear,mrope"}
-"""Variables that switch on what is on by default."""
+ON = {"ENGINE_EXT": os.environ.get("TESTED_FEATURES", "linear,mrope")}
+"""Variables that switch on what is on by default on a GPU, or what one wants to see tested."""
 if IS_OLD_SGLANG:  # it loads no plugins
     ON["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
     ON["SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"] = "engine_ext.sglang.processors"

@@ -60,6 +60,7 @@ def arms(offline, tmp_path_factory):
     """What one process with the extension and one without did (arms.py)."""
     from types import SimpleNamespace
 
+    from tests.engines.limits import ON
     from tests.engines.vllm import arms
     from tests.engines.vllm.actions import reload_names_a_checkpoint
 
@@ -69,7 +70,7 @@ def arms(offline, tmp_path_factory):
     of_family = {"family": arms.FAMILY}
     by_stock, lines, log = offline([r | of_family for r in stock.values()], ENGINE_EXT="off")
     assert lines == []
-    by_extension, _, _ = offline([r | of_family for r in extension.values()], ENGINE_EXT="linear")
+    by_extension, _, _ = offline([r | of_family for r in extension.values()], **ON)
     return SimpleNamespace(
         stock=dict(zip(stock, by_stock, strict=True)),
         extension=dict(zip(extension, by_extension, strict=True)),

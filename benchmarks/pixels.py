@@ -1,0 +1,162 @@
+"""Raw pixels in a real server: what each stage of an image takes, and requests a second.
+
+    python -m benchmarks.pixels --engine sglang --family qwen2_5_vl
+
+Starts the stock command over a checkpoint with a released model's projection, the extension off
+and with pixels by turns. Photographs go to each server one after the other, timed by stages in the
+engine's own processes (`benchmarks.stages`), then four at a time by vLLM's load generator. By
+default the tower's blocks are stubbed (they return what they get): what a CPU takes for them would
+hide the rest, so the rates are a ceiling. With ``--blocks`` they are as they are.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks import device as devices
+from benchmarks import stages
+from benchmarks.command import parser, recording
+from benchmarks.record import Row, compared
+from benchmarks.serve_arms import Arms
+from benchmarks.serve_load import QUESTION, Load, photograph
+from benchmarks.serve_model import TOWER_OF, make
+from benchmarks.serve_tables import OFF, PIXELS
+from benchmarks.stages import HOST, STAGES
+from benchmarks.timing import Times
+from benchmarks.towers import DTYPE
+from engine_ext.installed import installed_version
+from evals.asking import ask
+from evals.data_url import data_url
+from evals.engines import ENGINES
+from evals.project import ENVIRONMENTS
+from evals.servers import Server, end_on_sigterm
+
+WHAT = "pixels"
+HOST_TIME, BYTES, WHOLE = "decoded image to tower", "bytes a patch", "whole request"
+SIZES = {"448": (448, 448), "1080p": (1920, 1080)}
+WARMING = 3
+FIRST = 500_000  # number of the first photograph here; those of loads are smaller
+
+
+def main() -> None:
+    end_on_sigterm()
+    options_of = parser(__doc__)
+    add = options_of.add_argument
+    here = next((name for name in ENGINES if installed_version(name)), "vllm")
+    add("--engine", choices=ENGINES, default=here, help=f"installed here: {here}")
+    add("--family", choices=tuple(TOWER_OF), default="qwen2_5_vl")
+    add("--blocks", type=int, default=0, help="of the vision tower (default: one, stubbed)")
+    add("--size", choices=tuple(SIZES), default="1080p", help="of photographs (default 1080p)")
+    add("--requests", type=int, default=8, help="one after the other (default 8)")
+    add("--at-once", type=int, default=16, help="requests, four at a time (default 16)")
+    add("--rounds", type=int, default=2, help="starts of each arm (default 2)")
+    generator = ENVIRONMENTS / "vllm" / "bin" / "vllm"
+    add("--generator", type=Path, default=generator, help="executable of vLLM with its benchmarks")
+    options = options_of.parse_args()
+    if not options.generator.exists():
+        sys.exit(
+            f"no load generator at {options.generator}: build the environment vllm, or name one"
+        )
+    is_stubbed = not options.blocks
+    blocks = "its blocks stubbed" if is_stubbed else f"{options.blocks} blocks"
+    shown = f"{TOWER_OF[options.family]} with {blocks}"
+    size = SIZES[options.size]
+    with (
+        recording(table, WHAT, options.results) as rows,
+        tempfile.TemporaryDirectory(prefix="engine_ext-pixels-") as name,
+    ):
+        folder = Path(name)
+        model = make(options.family, max(1, options.blocks), folder)
+        arms = Arms(
+            *(WHAT, ENGINES[options.engine], model, options.generator, folder),
+            {PIXELS: {"ENGINE_EXT": "linear,mrope,pixels"}},
+            stages.environ(folder, is_stubbed=is_stubbed),
+        )
+        one_by_one = OneByOne(folder, size, options.requests)
+        try:
+            arms.measure([Load(size, 1, 4, options.at_once)], options.rounds, one_by_one.ask)
+        finally:
+            rows += one_by_one.rows(f"{shown}, {Load(size, 1, 1, 1).shown}")
+            rows += arms.rows(shown)
+
+
+class OneByOne:
+    """Requests one after the other, by stages.
+
+    Args:
+        folder: where the engine's processes write their stages.
+        size: pixels, width and height.
+        count: requests to each server, after some that warm it.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int], count: int) -> None:
+        self.folder, self.size, self.count = folder, size, count
+        self.found: dict[str, list[dict[str, float]]] = {}
+        self.asked = FIRST
+
+    def ask(self, arm: str, server: Server) -> None:
+        """Photographs that no server has seen, to be answered by one token."""
+        client, found = server.client(), self.found.setdefault(arm, [])
+        for number in range(-WARMING, self.count):
+            self.asked += 1
+            content = _question(self.asked, self.size)
+            stages.take(self.folder)
+            begun = perf_counter()
+            ask(client, server.model, content, max_tokens=1)
+            whole = 1e3 * (perf_counter() - begun)
+            spent, size = stages.take(self.folder)
+            if number >= 0:
+                host = sum(spent[stage] for stage in HOST)
+                found.append({**spent, HOST_TIME: host, BYTES: size, WHOLE: whole})
+
+    def rows(self, shape: str) -> Iterator[Row]:
+        """A row for each stage and arm, and for their sums; nothing unless all arms were asked."""
+        if not all(self.found.get(arm) for arm in (OFF, PIXELS)):
+            return
+        for name in (*STAGES, HOST_TIME, WHOLE, BYTES):
+            times = {arm: Times.of([one[name] for one in self.found[arm]]) for arm in self.found}
+            if all(each.median for each in times.values()):
+                yield from compared(times, OFF, **_fields(name, shape))
+                continue
+            for arm, each in times.items():  # a stage that an arm has not: no ratio
+                yield Row(provider=arm, **vars(each), **_fields(name, shape))
+
+
+def _fields(name: str, shape: str) -> Mapping[str, Any]:
+    return {
+        "what": f"{WHAT}, {name}",
+        "shape": shape,
+        "count": 1,
+        "dtype": DTYPE,
+        "device": devices.name("cpu"),
+        "unit": "B" if name == BYTES else "ms",
+        "engine": devices.engine(),
+    }
+
+
+def _question(number: int, size: tuple[int, int]) -> list[dict[str, Any]]:
+    url = data_url("image/jpeg", photograph(number, size))
+    return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": QUESTION}]
+
+
+def table(rows: Sequence[Row]) -> Table:
+    drawn = Table(title=f"{rows[0].engine}, {rows[0].device}: raw pixels off and on")
+    for column in ("image", "at a time", "", "arm", "median", "20 %", "80 %", "unit", "ratio"):
+        drawn.add_column(column, justify="right")
+    for row in rows:
+        values = (f"{value:.3g}" for value in (row.median, row.low, row.high))
+        what = row.what.removeprefix(f"{WHAT}, ")
+        shown = (row.shape, str(row.count), what, row.provider, *values, row.unit)
+        drawn.add_row(*shown, f"{row.ratio:.2f}x" if row.ratio else "")
+    return drawn
+
+
+if __name__ == "__main__":
+    main()

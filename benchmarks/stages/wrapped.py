@@ -1,0 +1,151 @@
+"""What is timed in each engine (SGLang 0.5.23, vLLM 0.32.0), as its modules are imported."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from benchmarks.stages import (
+    DECODE,
+    GATHER,
+    HASH,
+    LANGUAGE,
+    NORMALISE,
+    PROCESS,
+    PROJECT,
+    RECEIVE,
+    SEND,
+    STUBBED,
+    TOWER,
+)
+from benchmarks.stages.clock import Sent, timed
+
+
+@dataclass(frozen=True)
+class Point:
+    """A function or method by its dotted name in a module, and the stage that it belongs to."""
+
+    name: str
+    stage: str
+    sent: Sent | None = None
+
+
+def _of_tensor(_: Any, tensor: Any, *__: Any, **___: Any) -> tuple[int, int]:
+    """A matrix is rows of patches; what else is sent is small."""
+    return (tensor.nbytes, len(tensor)) if tensor.dim() == 2 and tensor.nbytes > 1e4 else (0, 0)
+
+
+def _family(tower: str, block: str, model: str, *gathers: str) -> list[Point]:
+    return [
+        Point(f"{tower}.forward", TOWER),
+        Point(f"{block}.forward", TOWER),
+        Point(f"{model}.forward", LANGUAGE),
+        *(Point(f"{model}.{name}", GATHER) for name in gathers),
+    ]
+
+
+_SGLANG, _VLLM = "sglang.srt", "vllm.model_executor.models"
+POINTS: dict[str, list[Point]] = {
+    "PIL.ImageFile": [Point("ImageFile.load", DECODE)],
+    "PIL.Image": [Point("Image.convert", DECODE)],
+    "transformers.image_processing_utils": [Point("BaseImageProcessor.__call__", PROCESS)],
+    f"{_SGLANG}.multimodal.media_artifacts.base": [Point("snapshot_media", HASH)],
+    f"{_SGLANG}.managers.mm_utils": [
+        Point("tensor_hash", HASH),
+        Point("ShmPointerMMData.__init__", SEND, _of_tensor),
+        Point("ShmPointerMMData.materialize", RECEIVE),
+    ],
+    f"{_SGLANG}.models.qwen2_5_vl": _family(
+        "Qwen2_5_VisionTransformer",
+        "Qwen2_5_VisionBlock",
+        "Qwen2_5_VLForConditionalGeneration",
+        "get_image_feature",
+    ),
+    f"{_SGLANG}.models.qwen3_vl": _family(
+        "Qwen3VLMoeVisionModel",
+        "Qwen3_VisionBlock",
+        "Qwen3VLForConditionalGeneration",
+        "get_image_feature",
+    ),
+    "vllm.multimodal.hasher": [Point("MultiModalHasher.hash_kwargs", HASH)],
+    "vllm.v1.serial_utils": [
+        Point("MsgpackEncoder.encode", SEND),
+        Point("MsgpackEncoder._encode_tensor", SEND, _of_tensor),
+        Point("MsgpackDecoder.decode", RECEIVE),
+    ],
+    "vllm.v1.worker.gpu_model_runner": [Point("GPUModelRunner._execute_mm_encoder", GATHER)],
+    "vllm.model_executor.layers.fusion.mm_input_norm": [
+        Point("FusedMMInputNorm.forward", NORMALISE)
+    ],
+    f"{_VLLM}.qwen2_5_vl": _family(
+        "Qwen2_5_VisionTransformer", "Qwen2_5_VisionBlock", "Qwen2_5_VLForConditionalGeneration"
+    ),
+    f"{_VLLM}.qwen3_vl": _family(
+        "Qwen3_VisionTransformer", "Qwen3_VisionBlock", "Qwen3VLForConditionalGeneration"
+    ),
+}
+
+
+def install() -> None:
+    """Wrap what is imported from now on."""
+    sys.meta_path.insert(0, _AfterImport(dict(POINTS)))
+
+
+class _AfterImport(MetaPathFinder):
+    """Lets others find a module, and wraps functions of it once it has been imported."""
+
+    def __init__(self, waiting: dict[str, list[Point]]) -> None:
+        self.waiting = waiting
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        points = self.waiting.pop(fullname, None)
+        spec = importlib.util.find_spec(fullname) if points else None
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def execute_and_wrap(module: ModuleType) -> None:
+            execute(module)
+            for point in points or ():
+                _wrap(module, point)
+
+        spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
+        return spec
+
+
+def _wrap(module: ModuleType, point: Point) -> None:
+    *owners, name = point.name.split(".")
+    owner = functools.reduce(getattr, owners, module)
+    stock = vars(owner)[name]
+    call = getattr(owner, name)
+    if "VisionBlock" in point.name and os.environ.get(STUBBED) == "1":
+        call = _returns_what_it_gets
+    elif point.stage == TOWER:
+        call = _with_timed_projection(call)
+    made: Any = timed(call, point.stage, point.sent)
+    setattr(owner, name, staticmethod(made) if isinstance(stock, classmethod) else made)
+
+
+def _returns_what_it_gets(_: Any, x: Any, *__: Any, **___: Any) -> Any:
+    return x
+
+
+def _with_timed_projection(tower: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(tower)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        module = getattr(self, "patch_embed", None)  # the extension wraps this one of the instance
+        if module is not None and not hasattr(module.forward, "__wrapped__"):
+            module.forward = timed(module.forward, PROJECT)
+        return tower(self, *args, **kwargs)
+
+    return call
