@@ -7,7 +7,7 @@ Knows transformers' processors by their attributes and imports nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
@@ -17,10 +17,13 @@ from torch import Tensor
 
 from engine_ext.patch_embed.fold import Normalisation, NotFoldable
 
-KNOWN = ("Qwen2VLImageProcessor", "Glm4vImageProcessor", "Glm46VImageProcessor")
-"""Processors that rescale, then normalise, then cut; each with the backends below."""
-BACKENDS = ("", "Fast", "Pil")
-MODULES = "transformers.models."
+KNOWN = tuple(
+    name + backend
+    for name in ("Qwen2VLImageProcessor", "Glm4vImageProcessor", "Glm46VImageProcessor")
+    for backend in ("", "Fast", "Pil")
+)
+"""Image processors of transformers that rescale, then normalise, then cut."""
+MODULES = ("transformers.models.", "engine_ext.patch_embed.")
 CHANNELS = 3  # these processors convert to RGB
 STEPS = ("do_rescale", "do_normalize")
 GEOMETRY = ("patch_size", "temporal_patch_size")
@@ -30,19 +33,21 @@ SETTINGS = (*STEPS, "rescale_factor", "image_mean", "image_std")
 _one_frame: ContextVar[bool] = ContextVar("one_frame", default=False)
 
 
-def normalisation_of(processor: Any) -> Normalisation:
-    """What an image processor does to each pixel, by its configuration.
+def normalisation_of(processor: Any, known: Collection[str] = KNOWN) -> Normalisation:
+    """What an image or video processor does to each pixel, by its configuration.
+
+    Args:
+        known: names of classes of transformers.
 
     Raises:
         NotFoldable: it is not one that rescales and normalises and does nothing else, or its
             numbers are not those of such a step.
     """
     own = type(processor)
-    names = {name + backend for name in KNOWN for backend in BACKENDS}
-    if own.__name__ not in names or not own.__module__.startswith((MODULES, __name__)):
+    if own.__name__ not in known or not own.__module__.startswith(MODULES):
         raise NotFoldable(
-            f"the image processor is {own.__module__}.{own.__name__}, expected one of transformers'"
-            f" {', '.join(KNOWN)}"
+            f"the processor is {own.__module__}.{own.__name__}, expected one of transformers'"
+            f" {', '.join(known)}"
         )
     if processor.temporal_patch_size < 2:
         raise NotFoldable("a patch has one frame: a row of pixels cannot be told from a patch")
@@ -88,7 +93,7 @@ def _giving_pixels(stock: Any, is_strict: bool, ignored: tuple[str, ...]) -> typ
             if args or kwargs.get("return_tensors") != "pt":
                 return super().preprocess(images, *args, **kwargs)
             asked = {name: value for name, value in kwargs.items() if name not in ignored}
-            if (name := _differing(self, asked)) is not None:
+            if (name := differing(self, asked)) is not None:
                 return as_before(f"{name} is {asked[name]}")
             frames = _one_frame.set(True)
             try:
@@ -110,7 +115,7 @@ def _giving_pixels(stock: Any, is_strict: bool, ignored: tuple[str, ...]) -> typ
     return GivesPixels
 
 
-def _differing(processor: Any, given: Mapping[str, Any]) -> str | None:
+def differing(processor: Any, given: Mapping[str, Any]) -> str | None:
     """The first setting for which a request asks for another value than the processor has."""
     for name in (*GEOMETRY, *SETTINGS):
         if given.get(name) is not None and given[name] != getattr(processor, name):

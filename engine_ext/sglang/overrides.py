@@ -14,7 +14,7 @@ import sglang
 from torch import nn
 
 from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
-from engine_ext.sglang import pixels
+from engine_ext.sglang import pixels, raw_features
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.sealing import SealAfterLoading, conv_types
@@ -89,7 +89,12 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
         return result
 
     def get_image_feature(self: Any, items: Any) -> Any:
-        return pixels.image_features(self, super(override, self).get_image_feature, items)
+        return raw_features.image_features(self, super(override, self).get_image_feature, items)
+
+    def get_video_feature(self: Any, items: Any) -> Any:
+        return raw_features.video_features(self, super(override, self).get_video_feature, items)
+
+    raw = {"get_image_feature": get_image_feature, "get_video_feature": get_video_feature}
 
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
@@ -101,7 +106,7 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
             "load_weights": load_weights,
             "__module__": __name__,
             "__doc__": stock.__doc__,
-            **({"get_image_feature": get_image_feature} if _takes_pixels(architecture) else {}),
+            **(raw if _takes_pixels(architecture) else {}),
         },
     )
     return override
@@ -118,8 +123,9 @@ def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
     identity = Identity("sglang", sglang.__version__, architecture, features())
     peers = tensor_parallel_peers(parallel_state, architecture)
     stills = None
-    if _takes_pixels(architecture) and (normalisation := pixels.normalisation()) is not None:
-        stills = Stills(normalisation)
+    if _takes_pixels(architecture) and (found := raw_features.of_stills()) is not None:
+        stills = Stills(found)
+        raw_features.expect_clips(model)
     served = ServedModel(model, conv_types(), identity, logger, peers, stills)
     for name in served.names:
         projection: Any = model.get_submodule(name)

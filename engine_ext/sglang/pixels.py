@@ -1,21 +1,21 @@
-"""Raw pixels from SGLang's processors to its towers: one frame of 8 bits for a still.
+"""Raw pixels from SGLang's processors: one frame of 8 bits for a still, all frames of a clip.
 
-The tokenizer's process makes the image processor of a model give pixels; the process that holds the
-model folds what the processor left out into the projection. Videos, and whatever a client has
-processed itself, come as before: the width of a row tells them apart.
+The tokenizer's process makes the processors of a model give pixels; the process that holds the
+model (`raw_features`) folds what they left out into the projection. What a client has processed
+itself comes as before: its dtype and the width of a row tell them apart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from engine_ext.patch_embed.fold import Normalisation, NotFoldable
-from engine_ext.patch_embed.pixels import give_pixels, gives_pixels, normalisation_of
+from engine_ext.patch_embed import clips
+from engine_ext.patch_embed.fold import NotFoldable
+from engine_ext.patch_embed.pixels import CHANNELS, give_pixels, gives_pixels, normalisation_of
 from engine_ext.sglang.log import logger
 
 MAKES_PROCESSOR = "sglang.srt.managers.multimodal_processor.get_mm_processor"
@@ -58,18 +58,21 @@ def before_processor(
     model_config: Any = None,
     **_: Any,
 ) -> None:
-    """Before ``get_mm_processor``: make the image processor of the model give pixels."""
+    """Before ``get_mm_processor``: make the processors of the model give pixels."""
     try:
         if not _is_served_by_override(model_config):
             return
         normalisation_of(processor.image_processor)
         give_pixels(processor.image_processor)
         logger.info("engine_ext: stills travel as raw pixels, one frame of 8 bits")
+        normalisation_of(processor.video_processor, clips.KNOWN)
+        clips.give_clips(processor.video_processor)
+        logger.info("engine_ext: clips travel as raw pixels of 8 bits")
     except NotFoldable as error:
-        logger.warning("engine_ext: stills travel as SGLang has them: %s", error)
+        logger.warning("engine_ext: the rest travels as SGLang has it: %s", error)
     except Exception:
-        # Both kernels are valid: requests are served as before; without this nobody would know.
-        logger.exception("engine_ext: stills travel as SGLang has them")
+        # What normalises is there in any case: requests are served as before, by this or by that.
+        logger.exception("engine_ext: the rest travels as SGLang has it")
 
 
 def _is_served_by_override(model_config: Any) -> bool:
@@ -104,91 +107,23 @@ def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> Non
     if not _gives_pixels(processor):
         return
     image_processor = processor._processor.image_processor
-    still = 3 * image_processor.patch_size**2
+    still = CHANNELS * image_processor.patch_size**2
     patch = still * image_processor.temporal_patch_size
+    clip = patch if gives_pixels(processor._processor.video_processor) else None
     for item in items:
         rows = getattr(item, "feature", None)
         if not isinstance(rows, Tensor) or not (item.is_image() or item.is_video()):
             continue
-        is_still = rows.dim() == 2 and rows.shape[1] == still and rows.dtype == torch.uint8
+        raw = clip if item.is_video() else still
+        is_raw = rows.dim() == 2 and rows.shape[1] == raw and rows.dtype == torch.uint8
         is_patch = rows.dim() == 2 and rows.shape[1] == patch and rows.is_floating_point()
-        if not is_still and not is_patch:
+        if not is_raw and not is_patch:
             raise NotPixels(
                 f"features of shape {tuple(rows.shape)} in {rows.dtype}, expected (N, {patch})"
-                f" normalised in floating point, or (N, {still}) raw pixels in uint8"
+                " normalised in floating point"
+                + ("" if raw is None else f", or (N, {raw}) raw pixels in uint8")
             )
 
 
 def _gives_pixels(processor: Any) -> bool:
     return gives_pixels(getattr(processor._processor, "image_processor", None))
-
-
-def normalisation() -> Normalisation | None:
-    """What the processor of the model that is being loaded does; None where that cannot be folded.
-
-    As the tokenizer's process decides it: from the same files.
-    """
-    from sglang.srt.runtime_context import get_model, get_serving
-    from transformers import AutoImageProcessor
-
-    model = get_model()
-    processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-        get_serving().tokenizer_path,
-        revision=model.revision,
-        trust_remote_code=model.trust_remote_code,
-    )
-    try:
-        return normalisation_of(processor)
-    except NotFoldable as error:
-        logger.warning("engine_ext: no raw pixels: %s", error)
-        return None
-
-
-def image_features(
-    model: nn.Module, stock: Callable[[list[Any]], Tensor], items: Sequence[Any]
-) -> Tensor:
-    """In place of ``get_image_feature``: features of one width at a time.
-
-    Args:
-        items: of one batch, some of pixels and some that clients have processed perhaps.
-    """
-    found = []
-    for width, group in groupby(items, _width):
-        members = list(group)
-        still = _still_width(model)
-        if width == still and _looks_at_widths(model):
-            found.append(_encode(model, members))
-        else:
-            found.append(stock(members))
-    return found[0] if len(found) == 1 else torch.cat(found)
-
-
-def _width(item: Any) -> int | None:
-    shape = getattr(item.feature, "shape", None)
-    return None if shape is None else int(shape[-1])
-
-
-def _still_width(model: Any) -> int:
-    width: int = model.visual.patch_embed.proj.geometry.still_width
-    return width
-
-
-def _looks_at_widths(model: Any) -> bool:
-    """SGLang 0.5.x returns what is not 1176 wide as embeddings for Qwen2.5-VL."""
-    return "Qwen2_5_VL" in type(model).__name__
-
-
-def _encode(model: Any, items: Sequence[Any]) -> Tensor:
-    """What ``get_image_feature`` does behind its look at the width (0.5.23)."""
-    visual = model.visual
-    pixels = torch.cat([item.feature for item in items]).to(visual.device, visual.dtype)
-    grids = torch.concat([item.image_grid_thw for item in items])
-    if getattr(model, "use_data_parallel", False):
-        from sglang.srt.multimodal.mm_utils import run_dp_sharded_mrope_vision_model
-
-        sharded: Tensor = run_dp_sharded_mrope_vision_model(
-            visual, pixels, grids.tolist(), rope_type="rope_3d"
-        )
-        return sharded
-    found: Tensor = visual(pixels, grid_thw=grids)
-    return found

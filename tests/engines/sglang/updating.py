@@ -66,6 +66,46 @@ def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
     return found
 
 
+def processed(engine: Any, family: str, kind: str) -> dict[str, Any]:
+    """The reply about an image that the client has processed itself, or the error it gets.
+
+    Args:
+        kind: ``normalised`` and ``raw`` are what a processor gives; others are nothing of the kind.
+    """
+    import torch
+    from transformers import AutoProcessor
+
+    from engine_ext.patch_embed.pixels import give_pixels
+    from evals.checkpoints.questions import held_out
+
+    question = next(q for q in held_out(limit=12, side=checkpoints.side(family)) if not q.is_video)
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    content = [{"type": "image"}, {"type": "text", "text": question.text}]
+    prompt = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    if kind == "raw":
+        give_pixels(processor.image_processor)
+    given = dict(processor(text=[prompt], images=question.images, return_tensors="pt"))
+    rows = given["pixel_values"]
+    given["pixel_values"] = {
+        "half as wide": rows[:, : rows.shape[1] // 2],
+        "whole numbers": rows.to(torch.uint8),
+        "of three dimensions": rows[None],
+    }.get(kind, rows)
+    try:
+        output = engine.generate(
+            input_ids=given["input_ids"][0].tolist(),
+            sampling_params={"temperature": 0, "max_new_tokens": 4},
+            image_data=[{**given, "format": "processor_output"}],
+            return_logprob=True,
+        )
+    except ValueError as error:
+        return {"error": str(error)}
+    logprobs = [step[0] for step in output["meta_info"]["output_token_logprobs"]]
+    return {"tokens": output["output_ids"], "logprobs": logprobs}
+
+
 def _wait_until_idle(engine: Any) -> None:
     """An update right after a reply fails while the scheduler still counts the request.
 
@@ -158,6 +198,7 @@ STEPS = {
     "fault": fault,
     "ipc": ipc,
     "memory": memory,
+    "processed": processed,
     "tensor": tensor,
 }
 
