@@ -113,7 +113,8 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
 
 
 def _takes_pixels(architecture: str) -> bool:
-    return "pixels" in features() and architecture in pixels.ARCHITECTURES
+    is_on = "pixels" in features() and architecture in pixels.ARCHITECTURES
+    return is_on and pixels.are_possible()
 
 
 def replace_projections(model: nn.Module, architecture: str) -> ServedModel:

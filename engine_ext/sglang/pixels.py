@@ -83,12 +83,21 @@ def _is_served_by_override(model_config: Any) -> bool:
     """
     if model_config is None or getattr(model_config.hf_config, "language_only", False):
         return False
+    if not are_possible():
+        return False
     from sglang.srt.model_loader.utils import get_model_architecture
 
     from engine_ext.sglang.overrides import is_override
 
     model_class, architecture = get_model_architecture(model_config)
     return architecture in ARCHITECTURES and is_override(model_class)
+
+
+def are_possible() -> bool:
+    """Not on CPUs with AMX: SGLang packs the projection there, and processes images by itself."""
+    from sglang.srt.utils import cpu_has_amx_support, is_cpu
+
+    return not (is_cpu() and cpu_has_amx_support())
 
 
 def mark_fingerprint(payload: dict[str, Any], processor: Any, *_: Any) -> dict[str, Any]:

@@ -99,3 +99,5 @@ def test_the_process_that_holds_the_model_says_so(arms):
     (module,) = line["modules"]
     assert module["takes_pixels"] is True
     assert "stills travel as raw pixels" in arms["on"][2]
+    if NAME == "sglang":
+        assert "clips travel as raw pixels" in arms["on"][2]
