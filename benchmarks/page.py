@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.pixels_tables import hosts, rates, stages
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
 from benchmarks.serve_tables import encoders, memory, rope_servers, servers, starts
@@ -27,6 +28,9 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "encoders": ("encoder", encoders),
     "servers": ("serve", servers),
     "memory": ("serve", memory),
+    "pixel hosts": ("pixels", hosts),
+    "pixel stages": ("pixels", stages),
+    "pixel rates": ("pixels", rates),
 }
 """Which file each place of the page is drawn from, and how."""
 

@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks import device as devices
 from benchmarks import stages
 from benchmarks.command import parser, recording
+from benchmarks.pixels_tables import BYTES, HOST_TIME, WHOLE
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import Arms
 from benchmarks.serve_load import QUESTION, Load, photograph
@@ -39,7 +40,6 @@ from evals.project import ENVIRONMENTS
 from evals.servers import Server, end_on_sigterm
 
 WHAT = "pixels"
-HOST_TIME, BYTES, WHOLE = "decoded image to tower", "bytes a patch", "whole request"
 SIZES = {"448": (448, 448), "1080p": (1920, 1080)}
 WARMING = 3
 FIRST = 500_000  # number of the first photograph here; those of loads are smaller

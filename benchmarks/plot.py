@@ -2,7 +2,8 @@
 
     python -m benchmarks.plot
 
-Needs matplotlib. Writes one PNG for the layer on each device and one for rope positions.
+Needs matplotlib. Writes one PNG for the layer on each device, one for rope positions and one for
+the stages of an image.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from matplotlib.ticker import NullFormatter
 from benchmarks.providers import CONV, OURS
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import SWEPT
+from benchmarks.stages_plot import draw_stages
 from benchmarks.tables import Row
 from evals.project import PROJECT
 
@@ -44,6 +46,8 @@ def main() -> None:
         save(draw_layers(own, device), options.pictures / f"patch-embed-{shown}.png")
     ropes = newest(read(options.results / "mrope.csv"))
     save(draw_ropes(ropes), options.pictures / "rope-positions.png")
+    pixels = newest(read(options.results / "pixels.csv"))
+    save(draw_stages(pixels), options.pictures / "image-stages.png")
 
 
 def save(figure: Figure, file: Path) -> None:

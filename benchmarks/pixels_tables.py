@@ -1,0 +1,91 @@
+"""Tables of raw pixels in servers: bytes and host time, each stage of an image, rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.serve_tables import OFF, PIXELS
+from benchmarks.stages import STAGES
+from benchmarks.tables import Point, Row, interval, points, ratio, three_digits
+from evals.markdown import table
+
+HOST_TIME, BYTES, WHOLE = "decoded image to tower", "bytes a patch", "whole request"
+PREFIX = "pixels, "
+
+Image = tuple[str, str]
+"""An engine, and the tower and size of the image."""
+
+
+def hosts(rows: Sequence[Row]) -> str:
+    """Bytes that travel, and the time from the decoded image to what the tower gets."""
+    lines = []
+    for image, found in by_image(rows).items():
+        size = found[BYTES]
+        sent = [f"{float(size[arm]['median']):.0f}" for arm in (OFF, PIXELS)]
+        lines.append([*image, *sent])
+        for what in (HOST_TIME, WHOLE):
+            one = found[what]
+            lines[-1] += [interval(one[OFF]), interval(one[PIXELS]), ratio(one[PIXELS])]
+    columns = ["engine", "tower and image", "bytes a patch, off", "pixels"]
+    columns += ["image to tower, off, ms", "pixels", "better by"]
+    return table([*columns, "whole request, off, ms", "pixels", "better by"], lines)
+
+
+def stages(rows: Sequence[Row]) -> str:
+    """Milliseconds of each stage, and its share of the whole request."""
+    images = by_image(rows)
+    arms = [(image, arm) for image in images for arm in (OFF, PIXELS)]
+    lines = []
+    for stage in STAGES:
+        lines.append([stage, *(_share(images[image], stage, arm) for image, arm in arms)])
+    rest = ["the rest: HTTP, tokenizer, scheduler"]
+    for image, arm in arms:
+        found = images[image]
+        known = sum(median(found, stage, arm) for stage in STAGES)
+        whole = median(found, WHOLE, arm)
+        rest.append(f"{three_digits(whole - known)} ({(whole - known) / whole:.0%})")
+    whole_line = [WHOLE, *(three_digits(median(images[i], WHOLE, arm)) for i, arm in arms)]
+    shown = [f"{engine}, {image.split(' with ')[0]}, {arm}" for (engine, image), arm in arms]
+    return table(["stage", *shown], [*lines, rest, whole_line])
+
+
+def rates(rows: Sequence[Row]) -> str:
+    """Requests a second and first tokens, four at a time."""
+    found: dict[Image, dict[str, Point]] = {}
+    for point in points(row for row in rows if int(row["count"]) > 1):
+        off = point[OFF]
+        what = off["what"].removeprefix(PREFIX) if off["unit"] == "ms" else off["unit"]
+        found.setdefault((off["engine"], off["shape"]), {})[what] = point
+    lines = []
+    for image, own in found.items():
+        cells = [
+            cell
+            for what in ("requests/s", "first token")
+            for cell in (
+                interval(own[what][OFF]),
+                interval(own[what][PIXELS]),
+                ratio(own[what][PIXELS]),
+            )
+        ]
+        lines.append([*image, *cells])
+    columns = ["engine", "tower and image", "requests/s, off", "pixels", "better by"]
+    return table([*columns, "first token, off, ms", "pixels", "better by"], lines)
+
+
+def by_image(rows: Sequence[Row]) -> Mapping[Image, dict[str, Point]]:
+    """What was measured of each image, one request after the other, by what it is."""
+    found: dict[Image, dict[str, Point]] = {}
+    for point in points(row for row in rows if int(row["count"]) == 1):
+        off = point[OFF]
+        what = off["what"].removeprefix(PREFIX)
+        found.setdefault((off["engine"], off["shape"]), {})[what] = point
+    return found
+
+
+def median(found: Mapping[str, Point], what: str, arm: str) -> float:
+    return float(found[what][arm]["median"]) if what in found else 0.0
+
+
+def _share(found: Mapping[str, Point], stage: str, arm: str) -> str:
+    spent = median(found, stage, arm)
+    return f"{three_digits(spent)} ({spent / median(found, WHOLE, arm):.0%})" if spent else "-"

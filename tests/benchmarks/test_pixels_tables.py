@@ -1,0 +1,67 @@
+"""Tables and the picture of raw pixels are drawn from rows alone."""
+
+import pytest
+
+from benchmarks.pixels_tables import BYTES, HOST_TIME, WHOLE, hosts, rates, stages
+from benchmarks.record import Row, append, compared, newest, read
+from benchmarks.serve_tables import OFF, PIXELS
+from benchmarks.stages_plot import draw_stages
+from benchmarks.timing import Times
+
+SHAPE = "a tower with its blocks stubbed, 1 x 448x448"
+
+
+def both(what, off, on, unit="ms", count=1):
+    times = {arm: Times(value, value, value) for arm, value in ((OFF, off), (PIXELS, on))}
+    fields = {"dtype": "bfloat16", "device": "a device", "engine": "an engine 1", "unit": unit}
+    return compared(times, OFF, what=f"pixels, {what}", shape=SHAPE, count=count, **fields)
+
+
+@pytest.fixture
+def rows(tmp_path):
+    made = [
+        *both("image processor", 40.0, 10.0),
+        *both("send", 20.0, 5.0),
+        *both(HOST_TIME, 60.0, 15.0),
+        *both(WHOLE, 100.0, 50.0),
+        *both(BYTES, 4704, 588, "B"),
+        *both("throughput", 5.0, 10.0, "requests/s", 4),
+        *both("first token", 200.0, 100.0, count=4),
+    ]
+    # A stage that one arm has not is of no ratio.
+    alone = {"shape": SHAPE, "count": 1, "dtype": "bfloat16", "device": "a device"}
+    for arm, value in ((OFF, 10.0), (PIXELS, 0.0)):
+        value = {"median": value, "low": value, "high": value}
+        made.append(Row("pixels, normalise", arm, **alone, **value, engine="an engine 1"))
+    return newest(read(append(made, "pixels", tmp_path)))
+
+
+def cells(text):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
+
+
+def test_less_time_and_fewer_bytes_are_better(rows):
+    (line,) = cells(hosts(rows))
+    assert line[2:4] == ["4704", "588"]
+    assert (line[6], line[9]) == ("4.00x", "2.00x")
+
+
+def test_stages_are_shares_of_the_whole_request(rows):
+    lines = {line[0]: line[1:] for line in cells(stages(rows))}
+    assert lines["image processor"] == ["40 (40%)", "10 (20%)"]
+    assert lines["normalise"] == ["10 (10%)", "-"]
+    assert lines["hash"] == ["-", "-"]
+    assert lines["the rest: HTTP, tokenizer, scheduler"] == ["30 (30%)", "35 (70%)"]
+    assert lines[WHOLE] == ["100", "50"]
+
+
+def test_more_requests_are_better(rows):
+    (line,) = cells(rates(rows))
+    assert (line[4], line[7]) == ("2.00x", "2.00x")
+
+
+def test_a_bar_is_as_long_as_the_request(rows):
+    pytest.importorskip("matplotlib")
+    (axes,) = draw_stages(rows).axes
+    ends = [bar.get_x() + bar.get_width() for bar in axes.containers[-1]]
+    assert ends == [50.0, 100.0]
