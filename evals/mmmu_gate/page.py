@@ -39,15 +39,34 @@ def with_tables(text: str) -> str:
 
 
 def _same(rows: Rows) -> str:
-    """A row for each engine and family: the extension off against on."""
-    columns = ("engine", "family", "verdict", "n", "baseline", "candidate", "lost", "won")
+    """A row for each engine, family and set of features: the extension off against on."""
+    columns = (
+        "engine",
+        "family",
+        "features",
+        "verdict",
+        "n",
+        "baseline",
+        "candidate",
+        "lost",
+        "won",
+    )
     lines = []
     for engine, own in _by_engine(rows):
         for row in own:
             shares = [f"{float(row[arm]):.3f}" for arm in ("baseline", "candidate")]
             asked = [row["verdict"], row["questions"], *shares, row["lost"], row["won"]]
             nats = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
-            lines.append([engine, row["family"], *asked, f"{float(row['identical']):.0%}", nats])
+            lines.append(
+                [
+                    engine,
+                    row["family"],
+                    row["features"],
+                    *asked,
+                    f"{float(row['identical']):.0%}",
+                    nats,
+                ]
+            )
     return table([*columns, "identical text", "nats, stills and clips"], lines)
 
 
