@@ -7,15 +7,14 @@ import pytest
 from PIL import Image
 
 from engine_ext import status
-from engine_ext.features import features_of
-from engine_ext.installed import installed_version
+from engine_ext.features import untried
 from evals import checkpoints
 from evals.asking import ask
 from evals.checkpoints.questions import chat_content, held_out, large
 from evals.data_url import data_url
 from evals.engines import ENGINES
 from evals.servers import cpu_server
-from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings, slow
+from tests.engines.limits import NAME, OFF, ON, VERSION, families, serves_video, settings, slow
 from tests.engines.requests import conversations
 
 LOGPROB_TOLERANCE = 3e-2  # nats, of the first token: the projection rounds otherwise
@@ -26,7 +25,7 @@ FAST = "qwen2_5_vl"
 PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
 
 pytestmark = pytest.mark.skipif(
-    NAME != "" and "pixels" not in features_of(NAME, installed_version(NAME), PIXELS),
+    NAME != "" and bool(untried(NAME, ".".join(map(str, VERSION)), PIXELS)),
     reason="not tried on this version",
 )
 engine = ENGINES[NAME]
