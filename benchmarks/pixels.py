@@ -2,11 +2,12 @@
 
     python -m benchmarks.pixels --engine sglang --family qwen2_5_vl
 
-Starts the stock command over a checkpoint with a released model's projection, the extension off
-and with pixels by turns. Photographs go to each server one after the other, timed by stages in the
-engine's own processes (`benchmarks.stages`), then four at a time by vLLM's load generator. By
-default the tower's blocks are stubbed (they return what they get): what a CPU takes for them would
-hide the rest, so the rates are a ceiling. With ``--blocks`` they are as they are.
+Starts the stock command over a checkpoint with a released model's projection (or ``--tiny``: with
+next to none, so that the host is what shows), the extension off and with pixels by turns.
+Photographs go to each server one after the other, timed by stages in the engine's own processes
+(`benchmarks.stages`), then four at a time by vLLM's load generator. By default the tower's blocks
+are stubbed (they return what they get): what a CPU takes for them would hide the rest, so the rates
+are a ceiling. With ``--blocks`` they are as they are.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ def main() -> None:
     add("--engine", choices=ENGINES, default=here, help=f"installed here: {here}")
     add("--family", choices=tuple(TOWER_OF), default="qwen2_5_vl")
     add("--blocks", type=int, default=0, help="of the vision tower (default: one, stubbed)")
+    add("--tiny", action="store_true", help="the tiny checkpoint's own tower: all but it shows")
     add("--size", choices=tuple(SIZES), default="1080p", help="of photographs (default 1080p)")
     add("--requests", type=int, default=8, help="one after the other (default 8)")
     add("--at-once", type=int, default=16, help="requests, four at a time (default 16)")
@@ -66,14 +68,15 @@ def main() -> None:
         )
     is_stubbed = not options.blocks
     blocks = "its blocks stubbed" if is_stubbed else f"{options.blocks} blocks"
-    shown = f"{TOWER_OF[options.family]} with {blocks}"
+    tower = f"tiny {options.family}" if options.tiny else TOWER_OF[options.family]
+    shown = f"{tower} with {blocks}"
     size = SIZES[options.size]
     with (
         recording(table, WHAT, options.results) as rows,
         tempfile.TemporaryDirectory(prefix="engine_ext-pixels-") as name,
     ):
         folder = Path(name)
-        model = make(options.family, max(1, options.blocks), folder)
+        model = make(options.family, None if options.tiny else max(1, options.blocks), folder)
         arms = Arms(
             *(WHAT, ENGINES[options.engine], model, options.generator, folder),
             {PIXELS: {"ENGINE_EXT": "linear,mrope,pixels"}},

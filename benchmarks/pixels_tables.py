@@ -11,6 +11,8 @@ from evals.markdown import table
 
 HOST_TIME, BYTES, WHOLE = "decoded image to tower", "bytes a patch", "whole request"
 PREFIX = "pixels, "
+REST = "the rest"
+"""HTTP, templates, tokenizing, scheduling."""
 
 Image = tuple[str, str]
 """An engine, and the tower and size of the image."""
@@ -33,20 +35,14 @@ def hosts(rows: Sequence[Row]) -> str:
 
 def stages(rows: Sequence[Row]) -> str:
     """Milliseconds of each stage, and its share of the whole request."""
-    images = by_image(rows)
-    arms = [(image, arm) for image in images for arm in (OFF, PIXELS)]
     lines = []
-    for stage in STAGES:
-        lines.append([stage, *(_share(images[image], stage, arm) for image, arm in arms)])
-    rest = ["the rest: HTTP, tokenizer, scheduler"]
-    for image, arm in arms:
-        found = images[image]
-        known = sum(median(found, stage, arm) for stage in STAGES)
-        whole = median(found, WHOLE, arm)
-        rest.append(f"{three_digits(whole - known)} ({(whole - known) / whole:.0%})")
-    whole_line = [WHOLE, *(three_digits(median(images[i], WHOLE, arm)) for i, arm in arms)]
-    shown = [f"{engine}, {image.split(' with ')[0]}, {arm}" for (engine, image), arm in arms]
-    return table(["stage", *shown], [*lines, rest, whole_line])
+    for image, found in by_image(rows).items():
+        for arm in (OFF, PIXELS):
+            spent = [median(found, stage, arm) for stage in STAGES]
+            whole = median(found, WHOLE, arm)
+            cells = [_share(each, whole) for each in (*spent, whole - sum(spent))]
+            lines.append([*image, arm, *cells, three_digits(whole)])
+    return table(["engine", "tower and image", "", *STAGES, REST, WHOLE], lines)
 
 
 def rates(rows: Sequence[Row]) -> str:
@@ -86,6 +82,5 @@ def median(found: Mapping[str, Point], what: str, arm: str) -> float:
     return float(found[what][arm]["median"]) if what in found else 0.0
 
 
-def _share(found: Mapping[str, Point], stage: str, arm: str) -> str:
-    spent = median(found, stage, arm)
-    return f"{three_digits(spent)} ({spent / median(found, WHOLE, arm):.0%})" if spent else "-"
+def _share(spent: float, whole: float) -> str:
+    return f"{three_digits(spent)} ({spent / whole:.0%})" if spent else "-"

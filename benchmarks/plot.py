@@ -47,7 +47,8 @@ def main() -> None:
     ropes = newest(read(options.results / "mrope.csv"))
     save(draw_ropes(ropes), options.pictures / "rope-positions.png")
     pixels = newest(read(options.results / "pixels.csv"))
-    save(draw_stages(pixels), options.pictures / "image-stages.png")
+    tiny = [row for row in pixels if row["shape"].startswith("tiny")]
+    save(draw_stages(tiny), options.pictures / "image-stages.png")
 
 
 def save(figure: Figure, file: Path) -> None:

@@ -19,18 +19,23 @@ TOWER_OF = {"qwen3_vl": "Qwen3-VL-8B", "qwen2_5_vl": "Qwen2.5-VL-7B", "glm4v": "
 MAX_PIXELS = 12845056  # of an image, as Qwen2.5-VL is released
 
 
-def make(family: str, blocks: int, folder: Path) -> Path:
-    """Write the checkpoint below ``folder``; its path, whose name tells what it is."""
+def make(family: str, blocks: int | None, folder: Path) -> Path:
+    """Write the checkpoint below ``folder``; its path, whose name tells what it is.
+
+    Args:
+        blocks: of the tower; None for the tiny checkpoint's own tower.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     from evals.checkpoints.ship import save_weights
 
     source = checkpoints.path(family)
-    target = folder / f"{family}-{blocks}-blocks"
+    target = folder / f"{family}-{'tiny' if blocks is None else f'{blocks}-blocks'}"
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.safetensors", "SHA256SUMS"))
     config = json.loads((source / "config.json").read_text())
-    config["vision_config"] |= _sizes(family, blocks, config)
+    if blocks is not None:
+        config["vision_config"] |= _sizes(family, blocks, config)
     (target / "config.json").write_text(json.dumps(config))
     processor = json.loads((target / "preprocessor_config.json").read_text())
     if "max_pixels" in processor:
@@ -44,6 +49,7 @@ def make(family: str, blocks: int, folder: Path) -> Path:
 
 
 def _sizes(family: str, blocks: int, config: dict[str, Any]) -> dict[str, Any]:
+    language = config.get("text_config", config)
     sizes = dict(TOWERS[TOWER_OF[family]])
     del sizes["model_type"]
     if "deepstack_visual_indexes" in sizes:
@@ -51,4 +57,4 @@ def _sizes(family: str, blocks: int, config: dict[str, Any]) -> dict[str, Any]:
     if "fullatt_block_indexes" in sizes:
         whole = [index for index in sizes["fullatt_block_indexes"] if index < blocks]
         sizes["fullatt_block_indexes"] = whole or [0]
-    return {**sizes, "depth": blocks, "out_hidden_size": config["text_config"]["hidden_size"]}
+    return {**sizes, "depth": blocks, "out_hidden_size": language["hidden_size"]}

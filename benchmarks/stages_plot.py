@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from benchmarks.pixels_tables import WHOLE, by_image, median
+from benchmarks.pixels_tables import REST, WHOLE, by_image, median
 from benchmarks.serve_tables import OFF, PIXELS
 from benchmarks.stages import STAGES
 from benchmarks.tables import Row
-
-REST = "the rest"
 
 
 def draw_stages(rows: Sequence[Row]) -> Figure:

@@ -75,6 +75,7 @@ POINTS: dict[str, list[Point]] = {
         "Qwen3VLForConditionalGeneration",
         "get_image_feature",
     ),
+    "engine_ext.sglang.raw_features": [Point("image_features", GATHER)],
     "vllm.multimodal.hasher": [Point("MultiModalHasher.hash_kwargs", HASH)],
     "vllm.v1.serial_utils": [
         Point("MsgpackEncoder.encode", SEND),
@@ -83,7 +84,7 @@ POINTS: dict[str, list[Point]] = {
     ],
     "vllm.v1.worker.gpu_model_runner": [Point("GPUModelRunner._execute_mm_encoder", GATHER)],
     "vllm.model_executor.layers.fusion.mm_input_norm": [
-        Point("FusedMMInputNorm.forward", NORMALISE)
+        Point("FusedMMInputNorm.forward_native", NORMALISE)
     ],
     f"{_VLLM}.qwen2_5_vl": _family(
         "Qwen2_5_VisionTransformer", "Qwen2_5_VisionBlock", "Qwen2_5_VLForConditionalGeneration"

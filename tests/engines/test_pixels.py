@@ -14,7 +14,7 @@ from evals.checkpoints.questions import chat_content, held_out, large
 from evals.data_url import data_url
 from evals.engines import ENGINES
 from evals.servers import cpu_server
-from tests.engines.limits import NAME, OFF, ON, VERSION, families, serves_video, settings, slow
+from tests.engines.limits import NAME, OFF, VERSION, families, serves_video, settings, slow
 from tests.engines.requests import conversations
 
 LOGPROB_TOLERANCE = 3e-2  # nats, of the first token: the projection rounds otherwise
@@ -29,7 +29,13 @@ pytestmark = pytest.mark.skipif(
     reason="not tried on this version",
 )
 engine = ENGINES[NAME]
-every_family = [pytest.param(family, marks=() if family == FAST else slow) for family in families()]
+OTHERWISE = {
+    "sglang": {"image_processor_backend": "pil"},
+    "vllm": {"no_mm_device_do_normalize": True},
+}[NAME or "vllm"]
+"""Processors of SGLang that give floating point, and rows that vLLM normalises on the host."""
+RUNS = {family: (family, {}) for family in families()}
+RUNS["otherwise"] = FAST, OTHERWISE
 
 
 def asked(family):
@@ -65,19 +71,26 @@ def encoded(picture, kind="PNG", **settings):
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-@pytest.fixture(scope="module", params=every_family)
+@pytest.fixture(
+    scope="module", params=[pytest.param(run, marks=() if run == FAST else slow) for run in RUNS]
+)
 def arms(request, tmp_path_factory, say):
-    """Replies and status lines of a stock server, and of one with pixels."""
-    family = request.param
-    folder = tmp_path_factory.mktemp(family)
-    found = {"family": family}
-    for arm, switch in (("off", OFF), ("on", {**ON, **PIXELS})):
+    """Replies and status lines of a stock server, and of one with a CPU's default."""
+    family, otherwise = RUNS[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    found = {}
+    for arm, switch in (("off", OFF), ("on", {"ENGINE_EXT": ""})):
         say(f"{engine.shown}, {family}, pixels {arm} (40 s)")
         written = folder / f"{arm}.jsonl"
         environ = {**switch, status.VARIABLE: str(written)}
         log = folder / f"{arm}.log"
         with cpu_server(
-            engine, checkpoints.path(family), log, environ=environ, **settings(family)
+            engine,
+            checkpoints.path(family),
+            log,
+            environ=environ,
+            **settings(family),
+            **otherwise,
         ) as server:
             client = server.client()
             replies = {
