@@ -63,7 +63,7 @@ def _same(rows: Rows) -> str:
                     row["family"],
                     row["features"],
                     *asked,
-                    f"{float(row['identical']):.0%}",
+                    f"{float(row['identical']):.1%}",
                     nats,
                 ]
             )
