@@ -68,9 +68,10 @@ def give_pixels(processor: Any, *, is_strict: bool = False, ignored: tuple[str, 
         is_strict: such a request is a ``ValueError``, for an engine that cannot tell both apart.
         ignored: settings that the engine does not leave to requests.
     """
-    if not gives_pixels(processor):
-        stock: Any = type(processor)
-        processor.__class__ = _giving_pixels(stock, is_strict, ignored)
+    stock: Any = type(processor)
+    if gives_pixels(processor):
+        stock = stock.__base__
+    processor.__class__ = _giving_pixels(stock, is_strict, ignored)
 
 
 def gives_pixels(processor: Any) -> bool:

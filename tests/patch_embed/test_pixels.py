@@ -117,6 +117,17 @@ def test_it_is_the_same_twice_and_in_a_copy(ours):
     assert torch.equal(copied(**given)["pixel_values"], ours(**given)["pixel_values"])
 
 
+def test_what_is_given_last_holds():
+    found = processor()
+    give_pixels(found)
+    give_pixels(found, is_strict=True)
+    with pytest.raises(ValueError, match="do_rescale is False"):
+        found(images=[photograph()], return_tensors="pt", do_rescale=False)
+    give_pixels(found, is_strict=True, ignored=("do_rescale",))
+    pixels = found(images=[photograph()], return_tensors="pt", do_rescale=False)["pixel_values"]
+    assert pixels.dtype == torch.uint8
+
+
 def test_the_name_of_its_class_stays(ours, stock):
     assert type(ours).__name__ == type(stock).__name__
 

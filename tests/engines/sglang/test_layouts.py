@@ -8,7 +8,7 @@ from tests.engines.damage import NAN, changed, damaged
 from tests.engines.limits import IS_OLD_SGLANG, OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
-pytestmark = pytest.mark.skipif(IS_OLD_SGLANG, reason="tried on newer ones")
+pytestmark = [slow, pytest.mark.skipif(IS_OLD_SGLANG, reason="tried on newer ones")]
 
 
 FAMILY = "glm4v"  # its projection has a bias
@@ -102,7 +102,6 @@ def test_all_ranks_refuse_weights_that_are_not_finite_and_go_on(path, arms):
     assert_same_answers(arms.found[label], arms.expected[label])
 
 
-@slow
 @pytest.mark.shows("layouts", "{layout}")
 @pytest.mark.parametrize("layout", OTHERS)
 def test_other_layouts_answer_as_stock_before_and_after_an_update(
@@ -123,7 +122,6 @@ def test_other_layouts_answer_as_stock_before_and_after_an_update(
     record_property("found", f"{len(ranks)} processes hold the tower, each reports both loads")
 
 
-@slow
 @pytest.mark.shows("layouts", "tensor parallel 2, attention data-parallel")
 def test_stock_runs_no_data_parallel_attention_on_this_cpu(record_property):
     said = failure(
