@@ -15,7 +15,7 @@ from rich.progress import Progress
 from benchmarks import device as devices
 from benchmarks.record import Row, compared
 from benchmarks.serve_load import Load, Measured, content, send
-from benchmarks.serve_tables import OFF
+from benchmarks.serve_tables import OFF, PIXELS
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
 from engine_ext import status
@@ -110,9 +110,12 @@ class Arms:
         environ = {**self.shared, **self.environ[arm], status.VARIABLE: str(written)}
         settings = SETTINGS[self.engine.name]
         with cpu_server(self.engine, self.model, log, environ=environ, **settings) as server:
-            replaced = [one["name"] for line in status.read(written) for one in line["modules"]]
-            if bool(replaced) != (arm != OFF):
-                raise WrongArm(f"the arm {arm!r} replaced {', '.join(replaced) or 'nothing'}")
+            modules = [one for line in status.read(written) for one in line["modules"]]
+            if bool(modules) != (arm != OFF):
+                replaced = ", ".join(one["name"] for one in modules) or "nothing"
+                raise WrongArm(f"the arm {arm!r} replaced {replaced}")
+            if any(one["takes_pixels"] for one in modules) != (arm == PIXELS):
+                raise WrongArm(f"the arm {arm!r}: its projection takes pixels, or does not")
             yield server
 
     def _ask(self, load: Load, server: Server) -> None:
