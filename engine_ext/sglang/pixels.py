@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine_ext.patch_embed import clips
-from engine_ext.patch_embed.fold import NotFoldable
-from engine_ext.patch_embed.pixels import CHANNELS, give_pixels, gives_pixels, normalisation_of
 from engine_ext.sglang.log import logger
+
+# The core is imported where it is needed: SGLang calls the entry point in every process.
 
 MAKES_PROCESSOR = "sglang.srt.managers.multimodal_processor.get_mm_processor"
 PROCESSOR = "sglang.srt.multimodal.processors.base_processor.BaseMultimodalProcessor"
@@ -59,6 +58,10 @@ def before_processor(
     **_: Any,
 ) -> None:
     """Before ``get_mm_processor``: make the processors of the model give pixels."""
+    from engine_ext.patch_embed import clips
+    from engine_ext.patch_embed.fold import NotFoldable
+    from engine_ext.patch_embed.pixels import give_pixels, normalisation_of
+
     try:
         if not _is_served_by_override(model_config):
             return
@@ -115,10 +118,12 @@ def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> Non
     """
     if not _gives_pixels(processor):
         return
+    from engine_ext.patch_embed.pixels import CHANNELS
+
     image_processor = processor._processor.image_processor
     still = CHANNELS * image_processor.patch_size**2
     patch = still * image_processor.temporal_patch_size
-    clip = patch if gives_pixels(processor._processor.video_processor) else None
+    clip = patch if _gives_pixels(processor, "video_processor") else None
     for item in items:
         rows = getattr(item, "feature", None)
         if not isinstance(rows, Tensor) or not (item.is_image() or item.is_video()):
@@ -134,5 +139,7 @@ def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> Non
             )
 
 
-def _gives_pixels(processor: Any) -> bool:
-    return gives_pixels(getattr(processor._processor, "image_processor", None))
+def _gives_pixels(processor: Any, name: str = "image_processor") -> bool:
+    from engine_ext.patch_embed.pixels import gives_pixels
+
+    return gives_pixels(getattr(processor._processor, name, None))

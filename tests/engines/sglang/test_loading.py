@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine_ext.features import untried
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
 from evals.engines import SGLANG
@@ -167,6 +168,7 @@ def test_a_launch_for_one_half_of_the_model_loads(only, extended, status_lines):
 
 def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_lines, monkeypatch):
     """On a CPU with AMX, SGLang packs the weights of convolutions that have a bias."""
+    monkeypatch.setenv("ENGINE_EXT", "linear")
     conv = pytest.importorskip("sglang.srt.layers.conv")
     if not hasattr(conv, "PackWeightMethod"):
         pytest.skip("this SGLang packs no convolution")
@@ -188,3 +190,13 @@ def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_line
     (line,) = status_lines()
     assert line["modules"] == []
     assert "processes its weights after loading (Packing)" in line["left_alone"][0]["reason"]
+
+
+def test_with_raw_pixels_a_model_of_which_nothing_is_replaced_is_not_loaded(extended, monkeypatch):
+    """Its processor gives what no projection there would take."""
+    if untried("sglang", ".".join(map(str, VERSION)), {"ENGINE_EXT": "linear,pixels"}):
+        pytest.skip("pixels have not been tried on this version")
+    monkeypatch.setattr("engine_ext.patch_embed.geometry._why_not", lambda conv: "a reason")
+    monkeypatch.setenv("ENGINE_EXT", "linear,pixels")
+    with extended(), pytest.raises(VerificationError, match="take pixels out of ENGINE_EXT"):
+        load(str(checkpoints.path("qwen3_vl")))
