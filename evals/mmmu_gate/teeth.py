@@ -16,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from evals.mmmu_gate.faults import CHANGES_ANSWERS, FAULTS, NO_BIAS, NO_FAULT, f
 from evals.mmmu_gate.page import RESULTS
 from evals.project import ENVIRONMENTS
 
+DTYPES = ("bfloat16", "float32")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(
@@ -44,17 +47,18 @@ def main() -> int:
     parser.add_argument("--probes", type=int, default=60, help="stills, and as many clips")
     add = parser.add_argument
     add("--features", default=",".join(DEFAULT), help="of candidates (default %(default)s)")
+    add("--out", type=Path, metavar="FOLDER", help="keep the reports and replies here")
+    add("--dtype", choices=DTYPES, default=DTYPES[0], help="of both arms (default %(default)s)")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     python = options.engine_python or ENVIRONMENTS / options.engine / "bin" / "python"
     console = Console()
     wrong = []
     for family in options.families or checkpoints.FAMILIES:
-        with tempfile.TemporaryDirectory(prefix="engine_ext-teeth-") as folder:
-            given = ["--features", options.features]
-            run = Run(options.engine, python, family, Path(folder), options.probes, given)
+        with kept_or_temporary(options.out) as folder:
+            run = Run(options, python, family, folder / family)
             for fault, result in run.results(options.faults):
-                row = summarised(options.engine, family, fault, options.features, result)
+                row = summarised(options, family, fault, result)
                 file = record(options.results, row)
                 console.print(f"{family}, {fault}: {row['verdict']} {row['reasons'][:150]}")
                 if not as_it_must_be(row):
@@ -65,20 +69,23 @@ def main() -> int:
     return 1 if wrong else 0
 
 
+@contextmanager
+def kept_or_temporary(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="engine_ext-teeth-") as name:
+        yield Path(name)
+
+
 class Run:
     """One family on one engine: the baseline, and candidates against it."""
 
     def __init__(
-        self,
-        engine: str,
-        python: Path,
-        family: str,
-        folder: Path,
-        probes: int,
-        options: Sequence[str],
+        self, options: argparse.Namespace, python: Path, family: str, folder: Path
     ) -> None:
-        self.engine, self.python, self.family = engine, python, family
-        self.folder, self.probes, self.options = folder, probes, options
+        self.options, self.python, self.family, self.folder = options, python, family, folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.questions = folder / "questions.parquet"
         dataset(family).to_parquet(self.questions)
 
@@ -94,10 +101,11 @@ class Run:
     def _gate(self, name: str, given: list[str]) -> Mapping[str, Any]:
         out = self.folder / name.replace(" ", "-")
         command = [
-            *(sys.executable, "-m", "evals.mmmu_gate", "--cpu", "--engine", self.engine),
+            *(sys.executable, "-m", "evals.mmmu_gate", "--cpu"),
+            *("--engine", self.options.engine, "--features", self.options.features),
             *("--engine-python", str(self.python), "--model", str(checkpoints.path(self.family))),
             *("--dataset", str(self.questions), "--max-new-tokens", "8", "--out", str(out)),
-            *("--logprobs", str(self.probes), *self.options, *given),
+            *("--logprobs", str(self.options.probes), *given, "--", "--dtype", self.options.dtype),
         ]
         subprocess.run(command, check=False)
         found: dict[str, Any] = json.loads((out / "report.json").read_text())
@@ -105,7 +113,7 @@ class Run:
 
 
 def summarised(
-    engine: str, family: str, fault: str, features: str, result: Mapping[str, Any]
+    options: argparse.Namespace, family: str, fault: str, result: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The line of the record."""
     overall = result["overall"] or {}
@@ -113,11 +121,12 @@ def summarised(
     kinds = {one["kind"]: one for one in result["logprobs"]}
     row = {
         "date": date.today().isoformat(),
-        "engine": engine,
-        "version": str(candidate.get(engine)).partition("+")[0],
+        "engine": options.engine,
+        "version": str(candidate.get(options.engine)).partition("+")[0],
         "family": family,
         "fault": fault,
-        "features": features,
+        "features": options.features,
+        "dtype": options.dtype,
         "verdict": result["verdict"],
         "questions": overall.get("count"),
         "baseline": overall.get("baseline"),
@@ -136,7 +145,8 @@ def as_it_must_be(row: Mapping[str, Any]) -> bool:
     """The same answers pass; what changes answers fails by them, the rest by probabilities."""
     if row["fault"] == NO_FAULT:
         figures = [str(row[name]) for name in ("lost", "won", "identical")]
-        rounds_otherwise = "pixels" in row["features"]  # answers may differ where two are as likely
+        # In bfloat16 answers may differ where two are as likely.
+        rounds_otherwise = "pixels" in row["features"] and row["dtype"] != "float32"
         return row["verdict"] == "PASS" and (rounds_otherwise or figures == ["0", "0", "1.0"])
     said = "answers worse" if row["fault"] in CHANGES_ANSWERS else "log-probabilities"
     return row["verdict"] == "FAIL" and said in row["reasons"]
@@ -149,7 +159,7 @@ def record(folder: Path, row: Mapping[str, Any]) -> Path:
     rows: list[Mapping[str, Any]] = []
     if file.exists():
         with file.open(newline="") as stream:
-            same = {name: row[name] for name in ("family", "fault", "features")}
+            same = {name: row[name] for name in ("family", "fault", "features", "dtype")}
             rows = [other for other in csv.DictReader(stream) if not same.items() <= other.items()]
     with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(row), lineterminator="\n")
