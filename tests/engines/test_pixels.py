@@ -37,7 +37,7 @@ OTHERWISE = {
 LOGITS = {"sglang": {}, "vllm": {"hf_overrides": {"head_dtype": "float32"}}}[NAME or "vllm"]
 """In bfloat16 logits above 8 come in steps of 1/16: at even odds, one is 0.03 nats."""
 RUNS = {family: (family, {}) for family in families()}
-RUNS["otherwise"] = FAST, OTHERWISE
+RUNS["a processor of floats"] = FAST, OTHERWISE
 
 
 def asked(family):
@@ -103,7 +103,7 @@ def arms(request, tmp_path_factory, say):
     return found
 
 
-@pytest.mark.shows("features", "raw pixels, {arms}: as stock over HTTP")
+@pytest.mark.shows("features", "raw pixels, {arms}")
 def test_pixels_change_no_answer(arms, record_property):
     on, off = arms["on"][0], arms["off"][0]
     assert {name: reply.tokens for name, reply in on.items()} == {
@@ -112,7 +112,8 @@ def test_pixels_change_no_answer(arms, record_property):
     assert [one.prompt_tokens for one in on.values()] == [one.prompt_tokens for one in off.values()]
     away = {name: abs(reply.logprobs[0] - off[name].logprobs[0]) for name, reply in on.items()}
     furthest = max(away, key=away.get)
-    record_property("found", f"{away[furthest]:.1e} nats, {furthest}")
+    far = f"first log-probability at most {away[furthest]:.1e} nats away ({furthest})"
+    record_property("found", f"same tokens, {far}")
     assert away[furthest] <= LOGPROB_TOLERANCE
 
 

@@ -1,0 +1,68 @@
+"""An encoder and a language model on two servers: raw pixels stay out of it, on either side."""
+
+from contextlib import contextmanager
+
+import pytest
+
+from engine_ext import status
+from engine_ext.features import untried
+from evals import checkpoints
+from evals.asking import ask
+from evals.engines import SGLANG
+from evals.servers import free_port, running
+from tests.engines.limits import OFF, VERSION, slow
+from tests.engines.requests import conversations
+
+FAMILY = "qwen2_5_vl"  # its model looks at the width of features
+PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
+SIDES = {"both sides": (PIXELS, PIXELS), "the language model": (OFF, PIXELS)}
+"""Switches of the server that encodes, and of the one that requests come to."""
+
+pytestmark = [
+    slow,
+    pytest.mark.skipif(
+        bool(untried("sglang", ".".join(map(str, VERSION)), PIXELS)),
+        reason="not tried on this version",
+    ),
+]
+
+
+@contextmanager
+def two_servers(folder, encoder, language):
+    """The server that requests come to, beside one that encodes their images."""
+    with one_server(folder / "encoder", encoder, "--encoder-only") as encodes:
+        beside = ("--language-only", "--encoder-urls", encodes.url)
+        with one_server(folder / "language", language, *beside) as server:
+            yield server
+
+
+def one_server(folder, switch, *flags):
+    folder.mkdir(parents=True)
+    model, port = checkpoints.path(FAMILY), free_port()
+    command = [*SGLANG.launch(str(model), model.name, port, SGLANG.cpu_settings), *flags]
+    written = {status.VARIABLE: str(folder / "status.jsonl")}
+    environ = {**SGLANG.cpu_environ, **switch, **written}
+    return running(command, model.name, port, folder / "log", environ)
+
+
+def answers(folder, encoder, language):
+    with two_servers(folder, encoder, language) as server:
+        client = server.client()
+        asked = conversations(FAMILY, video=False)
+        return {name: ask(client, server.model, content) for name, content in asked.items()}
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory, say):
+    say(f"SGLang, {FAMILY}, an encoder and a language model, stock (80 s)")
+    return answers(tmp_path_factory.mktemp("stock"), OFF, OFF)
+
+
+@pytest.mark.shows("layouts", "encoder disaggregation, the extension on {sides}")
+@pytest.mark.parametrize("sides", SIDES)
+def test_answers_are_those_of_stock(sides, stock, tmp_path, say):
+    say(f"SGLang, {FAMILY}, an encoder and a language model, on at {sides} (80 s)")
+    assert answers(tmp_path, *SIDES[sides]) == stock
+    assert status.read(tmp_path / "language" / "status.jsonl") == []
+    encoding = status.read(tmp_path / "encoder" / "status.jsonl")
+    assert len(encoding) == (SIDES[sides][0] is PIXELS)
