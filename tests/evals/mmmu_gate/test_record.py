@@ -23,6 +23,18 @@ def test_every_family_was_asked_with_the_extension_off_and_on(engine):
     assert {family for family, fault in asked(engine) if fault == NO_FAULT} == {*FAMILIES}
 
 
+def test_what_was_lost_in_bfloat16_is_not_lost_in_float32():
+    def runs(dtype):
+        return {
+            (row["engine"], row["family"]): row["lost"]
+            for row in recorded()
+            if (row["fault"], row["dtype"]) == (NO_FAULT, dtype) and "pixels" in row["features"]
+        }
+
+    some = {run for run, lost in runs("bfloat16").items() if lost != "0"}
+    assert some <= {run for run, lost in runs("float32").items() if lost == "0"}
+
+
 def test_every_fault_was_tried_on_every_family_that_can_have_it():
     expected = {(family, fault) for family in FAMILIES for fault in FAULTS}
     expected |= {(family, NO_BIAS) for family in ("qwen3_vl", "glm4v")}
