@@ -15,7 +15,7 @@ from tests.engines.requests import conversations
 
 FAMILY = "qwen2_5_vl"  # its model looks at the width of features
 PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
-SIDES = {"both sides": (PIXELS, PIXELS), "the language model": (OFF, PIXELS)}
+AT = {"both servers": (PIXELS, PIXELS), "the language model's": (OFF, PIXELS)}
 """Switches of the server that encodes, and of the one that requests come to."""
 
 pytestmark = [
@@ -58,11 +58,11 @@ def stock(tmp_path_factory, say):
     return answers(tmp_path_factory.mktemp("stock"), OFF, OFF)
 
 
-@pytest.mark.shows("layouts", "encoder disaggregation, the extension on {sides}")
-@pytest.mark.parametrize("sides", SIDES)
-def test_answers_are_those_of_stock(sides, stock, tmp_path, say):
-    say(f"SGLang, {FAMILY}, an encoder and a language model, on at {sides} (80 s)")
-    assert answers(tmp_path, *SIDES[sides]) == stock
+@pytest.mark.shows("layouts", "encoder disaggregation, raw pixels at {servers}")
+@pytest.mark.parametrize("servers", AT)
+def test_answers_are_those_of_stock(servers, stock, tmp_path, say):
+    say(f"SGLang, {FAMILY}, an encoder and a language model, pixels at {servers} (80 s)")
+    assert answers(tmp_path, *AT[servers]) == stock
     assert status.read(tmp_path / "language" / "status.jsonl") == []
     encoding = status.read(tmp_path / "encoder" / "status.jsonl")
-    assert len(encoding) == (SIDES[sides][0] is PIXELS)
+    assert len(encoding) == (AT[servers][0] is PIXELS)
