@@ -20,7 +20,7 @@ demo: ## serve a tiny model with and without the extension and compare (ENGINE=v
 	@python=$$($(call environment,$(ENGINE))) && $$python -m evals.demo --engine $(ENGINE) --family $(FAMILY)
 
 .PHONY: test
-test: ## everything below, but the old engines and the long runs of the gate (38 minutes on 2 cores)
+test: ## everything below, but the old engines and the long runs of the gate (35 to 60 minutes on 2 cores)
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test-core
 	@$(MAKE) --no-print-directory test-transformers-4

@@ -7,11 +7,11 @@ import pytest
 from engine_ext import status
 from evals import checkpoints
 from tests.engines.damage import MISSHAPEN, NAN, TRUNCATED, changed, damaged
-from tests.engines.limits import OFF, ON, VERSION
+from tests.engines.limits import OFF, ON, VERSION, slow
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
 # The projections of one have a bias, those of the other none.
-FAMILIES = ["glm4v", "qwen2_5_vl"]
+FAMILIES = ["glm4v", pytest.param("qwen2_5_vl", marks=slow)]
 FORMATS = {
     "by the loader": None,
     "direct": "direct",
