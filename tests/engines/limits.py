@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from engine_ext.features import untried
 from engine_ext.installed import installed_version
 from engine_ext.versions import parse_version
 from evals import checkpoints
@@ -25,6 +26,12 @@ OFF = {"ENGINE_EXT": "off"}
 RECORDS = "RELIABILITY_RECORDS"
 """Environment variable: the folder to record in; what is slow runs only then."""
 slow = pytest.mark.skipif(not os.environ.get(RECORDS), reason="slow: make reliability")
+
+_PIXELS = {"ENGINE_EXT": "linear,pixels"}
+HAS_PIXELS = NAME == "" or not untried(NAME, ".".join(map(str, VERSION)), _PIXELS)
+with_pixels = pytest.mark.skipif(not HAS_PIXELS, reason="raw pixels: not tried on this version")
+PIXELS_TOLERANCE = 3e-2
+"""Nats, of the first token in bfloat16: with raw pixels the projection rounds otherwise."""
 
 
 def families() -> list[str]:

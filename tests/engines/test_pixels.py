@@ -7,27 +7,30 @@ import pytest
 from PIL import Image
 
 from engine_ext import status
-from engine_ext.features import untried
 from evals import checkpoints
 from evals.asking import ask
 from evals.checkpoints.questions import chat_content, held_out, large
 from evals.data_url import data_url
 from evals.engines import ENGINES
 from evals.servers import cpu_server
-from tests.engines.limits import NAME, OFF, VERSION, families, serves_video, settings, slow
+from tests.engines.limits import (
+    NAME,
+    OFF,
+    PIXELS_TOLERANCE,
+    families,
+    serves_video,
+    settings,
+    slow,
+    with_pixels,
+)
 from tests.engines.requests import conversations
 
-LOGPROB_TOLERANCE = 3e-2  # nats, of the first token: the projection rounds otherwise
 SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
 """In tokens, width and height: one row, one column, prime, odd and even counts."""
 MODES = ["L", "RGBA", "P", "I;16"]
 FAST = "qwen2_5_vl"
-PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
 
-pytestmark = pytest.mark.skipif(
-    NAME != "" and bool(untried(NAME, ".".join(map(str, VERSION)), PIXELS)),
-    reason="not tried on this version",
-)
+pytestmark = with_pixels
 engine = ENGINES[NAME]
 OTHERWISE = {
     "sglang": {"image_processor_backend": "pil"},
@@ -114,7 +117,7 @@ def test_pixels_change_no_answer(arms, record_property):
     furthest = max(away, key=away.get)
     far = f"first log-probability at most {away[furthest]:.1e} nats away ({furthest})"
     record_property("found", f"same tokens, {far}")
-    assert away[furthest] <= LOGPROB_TOLERANCE
+    assert away[furthest] <= PIXELS_TOLERANCE
 
 
 def test_the_process_that_holds_the_model_says_so(arms):

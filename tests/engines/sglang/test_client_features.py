@@ -2,9 +2,8 @@
 
 import pytest
 
-from engine_ext.features import untried
 from evals import checkpoints
-from tests.engines.limits import OFF, VERSION, slow
+from tests.engines.limits import OFF, PIXELS_TOLERANCE, slow, with_pixels
 from tests.engines.sglang.offline import run
 
 PIXELS = {"ENGINE_EXT": "linear,pixels"}
@@ -14,14 +13,11 @@ REFUSED = {
     "whole numbers": "in torch.uint8",
     "of three dimensions": "in torch.float32",
 }
-LOGPROB_TOLERANCE = 3e-2
 # SGLang returns what is not as wide as it expects as embeddings for one, and merges two rows in
 # the other's projection.
 FAMILIES = ["qwen2_5_vl", pytest.param("qwen3_vl", marks=slow)]
 
-pytestmark = pytest.mark.skipif(
-    bool(untried("sglang", ".".join(map(str, VERSION)), PIXELS)), reason="not tried on this version"
-)
+pytestmark = with_pixels
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -39,7 +35,7 @@ def test_those_of_a_processor_are_answered_as_stock_answers_them(replies):
     found, stock = replies
     for reply in (*found[: len(TAKEN)], *found[-len(TAKEN) :]):  # before an error, and after
         assert reply["tokens"] == stock["tokens"]
-        assert reply["logprobs"] == pytest.approx(stock["logprobs"], abs=LOGPROB_TOLERANCE)
+        assert reply["logprobs"] == pytest.approx(stock["logprobs"], abs=PIXELS_TOLERANCE)
 
 
 def test_others_are_errors_that_name_what_was_found_and_expected(replies):

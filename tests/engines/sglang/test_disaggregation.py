@@ -5,12 +5,11 @@ from contextlib import contextmanager
 import pytest
 
 from engine_ext import status
-from engine_ext.features import untried
 from evals import checkpoints
 from evals.asking import ask
 from evals.engines import SGLANG
-from evals.servers import free_port, running
-from tests.engines.limits import OFF, VERSION, slow
+from evals.servers import cpu_server
+from tests.engines.limits import OFF, slow, with_pixels
 from tests.engines.requests import conversations
 
 FAMILY = "qwen2_5_vl"  # its model looks at the width of features
@@ -18,31 +17,23 @@ PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
 AT = {"both servers": (PIXELS, PIXELS), "the language model's": (OFF, PIXELS)}
 """Switches of the server that encodes, and of the one that requests come to."""
 
-pytestmark = [
-    slow,
-    pytest.mark.skipif(
-        bool(untried("sglang", ".".join(map(str, VERSION)), PIXELS)),
-        reason="not tried on this version",
-    ),
-]
+pytestmark = [slow, with_pixels]
 
 
 @contextmanager
 def two_servers(folder, encoder, language):
     """The server that requests come to, beside one that encodes their images."""
-    with one_server(folder / "encoder", encoder, "--encoder-only") as encodes:
-        beside = ("--language-only", "--encoder-urls", encodes.url)
-        with one_server(folder / "language", language, *beside) as server:
+    with one_server(folder / "encoder", encoder, encoder_only=True) as encodes:
+        beside = {"language_only": True, "encoder_urls": encodes.url}
+        with one_server(folder / "language", language, **beside) as server:
             yield server
 
 
-def one_server(folder, switch, *flags):
+def one_server(folder, switch, **settings):
     folder.mkdir(parents=True)
-    model, port = checkpoints.path(FAMILY), free_port()
-    command = [*SGLANG.launch(str(model), model.name, port, SGLANG.cpu_settings), *flags]
-    written = {status.VARIABLE: str(folder / "status.jsonl")}
-    environ = {**SGLANG.cpu_environ, **switch, **written}
-    return running(command, model.name, port, folder / "log", environ)
+    environ = {**switch, status.VARIABLE: str(folder / "status.jsonl")}
+    model = checkpoints.path(FAMILY)
+    return cpu_server(SGLANG, model, folder / "log", environ=environ, **settings)
 
 
 def answers(folder, encoder, language):

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine_ext.features import untried
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
 from evals.engines import SGLANG
@@ -15,7 +14,7 @@ from evals.servers import ServerFailed, cpu_server
 from evals.sglang_loader import load
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
-from tests.engines.limits import NAME, ON, VERSION, families
+from tests.engines.limits import NAME, ON, VERSION, families, with_pixels
 
 EQUAL_WEIGHTS = "weights equal, and verified"
 
@@ -192,10 +191,9 @@ def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_line
     assert "processes its weights after loading (Packing)" in line["left_alone"][0]["reason"]
 
 
+@with_pixels
 def test_with_raw_pixels_a_model_of_which_nothing_is_replaced_is_not_loaded(extended, monkeypatch):
     """Its processor gives what no projection there would take."""
-    if untried("sglang", ".".join(map(str, VERSION)), {"ENGINE_EXT": "linear,pixels"}):
-        pytest.skip("pixels have not been tried on this version")
     monkeypatch.setattr("engine_ext.patch_embed.geometry._why_not", lambda conv: "a reason")
     monkeypatch.setenv("ENGINE_EXT", "linear,pixels")
     with extended(), pytest.raises(VerificationError, match="take pixels out of ENGINE_EXT"):

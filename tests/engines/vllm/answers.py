@@ -5,12 +5,11 @@ import re
 import pytest
 
 from evals.expected import LOGPROB_TOLERANCE
-from tests.engines.limits import ON
+from tests.engines.limits import ON, PIXELS_TOLERANCE
 
-ROUNDED_OTHERWISE = 3e-2  # raw pixels
 TOLERANCE = {
     "float32": 1e-5,
-    "bfloat16": ROUNDED_OTHERWISE if "pixels" in ON["ENGINE_EXT"] else LOGPROB_TOLERANCE,
+    "bfloat16": PIXELS_TOLERANCE if "pixels" in ON["ENGINE_EXT"] else LOGPROB_TOLERANCE,
 }
 
 

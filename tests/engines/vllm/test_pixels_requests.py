@@ -7,10 +7,9 @@ from vllm.config import ModelConfig
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.plugins import load_general_plugins
 
-from engine_ext.features import untried
 from engine_ext.vllm import overrides
 from evals import checkpoints
-from tests.engines.limits import VERSION
+from tests.engines.limits import with_pixels
 
 PIXELS = {"ENGINE_EXT": "linear,pixels"}
 FAMILY = "qwen3_vl"
@@ -18,9 +17,7 @@ PATCH = 3 * 2 * 16 * 16
 PROMPT = "<|vision_start|><|image_pad|><|vision_end|>"
 OTHERWISE = [{"do_normalize": False}, {"image_mean": [0.1, 0.2, 0.3]}, {"rescale_factor": 1.0}]
 
-pytestmark = pytest.mark.skipif(
-    bool(untried("vllm", ".".join(map(str, VERSION)), PIXELS)), reason="not tried on this version"
-)
+pytestmark = with_pixels
 
 
 @pytest.fixture
