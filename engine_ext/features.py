@@ -15,8 +15,7 @@ FEATURES = {
     "pixels": "stills as raw pixels, with rescaling and normalising in the projection",
 }
 DEFAULT = ("linear", "mrope")
-DEFAULT_ON_CPU = (*DEFAULT, "pixels")
-"""On engines that serve on a CPU, where pixels have been proven (docs/pixels.md)."""
+"""On where the variable is not set; ``pixels`` only where it is named (docs/pixels.md says why)."""
 OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
 TRIED = {
@@ -62,12 +61,9 @@ def enabled_features(
 
 
 def features_of(
-    engine: str, version: str, *, is_cpu: bool, environ: Mapping[str, str] = os.environ
+    engine: str, version: str, environ: Mapping[str, str] = os.environ
 ) -> tuple[str, ...]:
     """Those of the features switched on that there are for this version of an engine.
-
-    Args:
-        is_cpu: whether the engine serves on a CPU.
 
     Raises:
         UnknownFeature: as `enabled_features`.
@@ -75,7 +71,7 @@ def features_of(
     tried = TRIED[engine]
     return tuple(
         name
-        for name in enabled_features(environ, DEFAULT_ON_CPU if is_cpu else DEFAULT)
+        for name in enabled_features(environ)
         if name in OF_ENGINE[engine] and (name not in tried or version in tried[name])
     )
 

@@ -47,13 +47,12 @@ def test_pixels_need_the_projection_that_takes_them():
 )
 def test_an_engine_has_the_features_that_there_are_for_its_version(engine, version, features):
     environ = {"ENGINE_EXT": "linear,mrope,pixels"}
-    assert features_of(engine, version, is_cpu=False, environ=environ) == features
-    assert features_of(engine, version, is_cpu=True, environ={}) == features
+    assert features_of(engine, version, environ) == features
 
 
-def test_pixels_are_on_by_default_on_a_cpu_alone():
-    assert features_of("vllm", "0.32.0", is_cpu=False, environ={}) == ("linear",)
-    assert features_of("sglang", "0.5.23", is_cpu=False, environ={}) == ("linear", "mrope")
+def test_pixels_are_on_only_where_they_are_named():
+    assert features_of("vllm", "0.32.0", {}) == ("linear",)
+    assert features_of("sglang", "0.5.23", {}) == ("linear", "mrope")
 
 
 def test_what_was_asked_for_and_is_not_there_is_told_by_its_versions():

@@ -80,11 +80,11 @@ def encoded(picture, kind="PNG", **settings):
     scope="module", params=[pytest.param(run, marks=() if run == FAST else slow) for run in RUNS]
 )
 def arms(request, tmp_path_factory, say):
-    """Replies and status lines of a stock server, and of one with a CPU's default."""
+    """Replies and status lines of a stock server, and of one with the feature."""
     family, otherwise = RUNS[request.param]
     folder = tmp_path_factory.mktemp(request.param)
     found = {}
-    for arm, switch in (("off", OFF), ("on", {"ENGINE_EXT": ""})):
+    for arm, switch in (("off", OFF), ("on", {"ENGINE_EXT": "linear,mrope,pixels"})):
         say(f"{engine.shown}, {family}, pixels {arm} (40 s)")
         written = folder / f"{arm}.jsonl"
         environ = {**switch, status.VARIABLE: str(written)}
