@@ -1,45 +1,89 @@
-"""Everything that a GPU can tell, in one command and ten minutes.
+"""Everything that a GPU can tell without an engine, in one command and eight minutes.
 
     python -m benchmarks.gpu
 
-Needs a checkout, torch with CUDA, transformers and rich; no engine, no network. Writes CSV below
-`--results`, which can be added to a checkout's `benchmarks/results/`, and prints short tables.
+Needs a checkout, torch with CUDA, transformers and rich; no engine, no network. Adds rows to the
+CSV below `--results`, writes what each part prints to `gpu.log` there, and ends with one table:
+what was measured against what is expected of it. `--device cpu` is a rehearsal at small sizes.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
+from rich.console import Console
 
 from benchmarks import device as devices
-from benchmarks.command import parser
+from benchmarks.command import WIDTH, parser
+from benchmarks.gpu_summary import summary
 
-RUNS = (
-    ("benchmarks.patch_embed", "--seconds", "2"),
-    ("benchmarks.tower", "--seconds", "10"),
-    ("benchmarks.load", "--runs", "3"),
-)
+PARTS = {
+    "layer": ("patch_embed", "--seconds", "1"),
+    "tower": ("tower", "--seconds", "3"),
+    "load": ("load", "--runs", "3", "--towers", "Qwen3-VL-8B"),
+    "host path": ("host_path",),
+    "rope": ("mrope_batch",),
+}
+REHEARSED = {
+    "layer": ("--counts", "64", "256"),
+    "tower": ("--clips", "1", "--towers", "Qwen3-VL-8B"),
+    "load": ("--runs", "1"),
+    "host path": ("--images", "448x448"),
+    "rope": ("--cases", "1 image"),
+}
+"""What each part is given besides for a rehearsal on a CPU."""
+DONE, NO_GPU, FAILED = 0, 2, 1
 
 
 def main() -> int:
-    options = parser(__doc__).parse_args()
-    if not torch.cuda.is_available():
-        print(f"torch {torch.__version__} sees no GPU; `make bench` is for a CPU", file=sys.stderr)
-        return 2
+    made = parser(__doc__, devices=("cuda", "cpu"))
+    made.add_argument("--only", nargs="+", choices=tuple(PARTS), help="some of the parts")
+    made.set_defaults(device="cuda")
+    options = made.parse_args()
+    if options.device == "cuda" and not torch.cuda.is_available():
+        print(
+            f"torch {torch.__version__} sees no GPU: run this where one is visible, or rehearse"
+            " with --device cpu (`make bench` measures a CPU)",
+            file=sys.stderr,
+        )
+        return NO_GPU
+    options.results.mkdir(parents=True, exist_ok=True)
+    print(f"{devices.name(options.device)}, torch {torch.__version__}", flush=True)
     begun = time.monotonic()
-    print(f"{devices.name('cuda')}, torch {torch.__version__}", flush=True)
-    failed = []
-    for module, *given in RUNS:
-        command = [sys.executable, "-m", module, *given, "--device", "cuda"]
-        if subprocess.run([*command, "--results", str(options.results)], check=False).returncode:
-            failed.append(module)
-        print(f"{module}: {time.monotonic() - begun:.0f} s since the start", flush=True)
+    failed = [part for part in options.only or PARTS if not _run(part, options, begun)]
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(
+        summary(options.results, devices.name(options.device))
+    )
     if failed:
         print(f"failed: {', '.join(failed)}; the others are written", file=sys.stderr)
-    return 1 if failed else 0
+    return FAILED if failed else DONE
+
+
+def _run(part: str, options: argparse.Namespace, begun: float) -> bool:
+    """Whether a part ended well; what it prints goes to the log."""
+    module, *given = PARTS[part]
+    given += REHEARSED[part] if options.device == "cpu" else ()
+    command = [sys.executable, "-m", f"benchmarks.{module}", *given, "--device", options.device]
+    log: Path = options.results / "gpu.log"
+    start = time.monotonic()
+    with log.open("a") as output:
+        output.write(f"\n$ {' '.join(command[1:])}\n")
+        output.flush()
+        done = subprocess.run(
+            [*command, "--results", str(options.results)],
+            check=False,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    now = time.monotonic()
+    ended = "done" if done.returncode == 0 else f"FAILED, see {log}"
+    print(f"  {part:10} {ended}: {now - start:.0f} s, {now - begun:.0f} s together", flush=True)
+    return done.returncode == 0
 
 
 if __name__ == "__main__":

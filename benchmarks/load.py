@@ -3,14 +3,13 @@
     python -m benchmarks.load
 
 Builds the tower of a released model, loads a checkpoint of it with random weights, and does the
-same with its projection replaced, verified and kept, each in a process of its own, by turns. Runs
-on a GPU if there is one; needs 4 GB of memory there or without.
+same with its projection replaced before and verified after, each in a process of its own, by turns.
+Runs on a GPU if there is one; needs 4 GB of memory there or without.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import resource
 import subprocess
 import sys
@@ -29,7 +28,7 @@ from benchmarks.providers import CONV, OURS
 from benchmarks.record import Row
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE, ON_ITS_OWN, TOWERS, build, empty
-from engine_ext.served import Identity, ServedModel
+from engine_ext import linearize, verify
 
 WHAT = "load"
 ARMS = (OURS, CONV)
@@ -76,16 +75,10 @@ def load(tower: str, arm: str, checkpoint: str, device: str) -> dict[str, float]
     torch.nn.functional.linear(one, one[0, 0, 0])
     begun = time.perf_counter()
     model = empty(tower, device, "sdpa")
-    served = None
-    if arm == OURS:
-        identity = Identity("none", "", tower, ("linear",))
-        served = ServedModel(model, (torch.nn.Conv3d,), identity, logging.getLogger(WHAT))
-    weights = torch.load(checkpoint, mmap=True, weights_only=True)
-    if served is not None:
-        weights = dict(served.delivering(weights.items()))
-    model.load_state_dict(weights, strict=False)
-    if served is not None:
-        served.seal_the_rest(model)
+    replaced = linearize(model, check=False).replaced if arm == OURS else ()
+    model.load_state_dict(torch.load(checkpoint, mmap=True, weights_only=True), strict=False)
+    for finding in replaced:
+        verify(model.get_submodule(finding.name), finding.name)
     if device == "cuda":
         torch.cuda.synchronize()
         peak = torch.cuda.max_memory_allocated() / 2**20

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.shapes import Shape
 from engine_ext.installed import installed_version
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed import PatchConv3d
 from evals.reliability.engines import titled
 
 Layer = Callable[[Tensor], Tensor]
@@ -50,8 +50,7 @@ def providers(shape: Shape, conv: nn.Conv3d) -> Iterator[tuple[str, Layer]]:
             yield name, layer
     flat = conv.weight.view(width, shape.columns)
     yield LINEAR, lambda rows: F.linear(rows, flat, conv.bias)
-    ours = PatchLinear.from_conv(conv)
-    yield OURS, ours
+    yield OURS, by_conv(PatchConv3d.sharing(conv))
 
 
 def _without_cudnn(layer: Layer) -> Layer:

@@ -17,6 +17,8 @@ from torch.utils.benchmark import Timer
 Call = Callable[[], object]
 TURN = {"cpu": 0.2, "cuda": 0.05}
 """Seconds that each implementation is timed for in a round, at least."""
+SLOW = 0.5
+"""Seconds of a call above which it is timed by itself: in rounds it would take all the time."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
     """Time each of ``calls`` in ``rounds`` rounds, in fewer where that would exceed ``seconds``.
 
     Three rounds are made in any case. A round gives as many timings of a call as its turn has room
-    for. Calls on a GPU are waited for (`torch.utils.benchmark`).
+    for. Calls on a GPU are waited for (`torch.utils.benchmark`). A call of more than `SLOW` seconds
+    there, of which a run may have no more than a few, is timed once.
     """
     threads = torch.get_num_threads()  # a timer takes one by default
     turn = TURN["cuda" if torch.cuda.is_available() else "cpu"]
@@ -46,9 +49,13 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
         for name, call in calls.items()
     }
     begun = time.monotonic()
-    for timer in timers.values():
-        timer.timeit(1)  # warm, and timed for the length of a round only
-    per_round = time.monotonic() - begun + turn * len(calls)
+    for name in calls:
+        # Warm, and timed for the length of a round only.
+        once = timers[name].timeit(1)
+        if torch.cuda.is_available() and once.median > SLOW:
+            found[name] += [1e3 * once.median]
+            del timers[name]
+    per_round = time.monotonic() - begun + turn * len(timers)
     for _ in range(min(rounds, max(3, int(seconds / per_round)))):
         for name, timer in timers.items():
             timed = timer.blocked_autorange(min_run_time=turn)

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 
 from benchmarks import device as devices
 from benchmarks.command import parser, recording
-from benchmarks.providers import CONV, OURS
+from benchmarks.providers import CONV, CONV_CUDNN_OFF, OURS
 from benchmarks.record import Row
-from benchmarks.timing import Times, interleaved, peak_mib
+from benchmarks.timing import SLOW, Times, interleaved, peak_mib
 from benchmarks.towers import DTYPE, ON_ITS_OWN, TOWERS, build, clips, dissimilarity
 from engine_ext import linearize
 
@@ -85,6 +85,8 @@ def _tower(
         given = clips(tower, count, FRAMES[device], SIDES[device], like)
         calls = {name: _call(model, *given) for name, model in models.items()}
         difference = dissimilarity(calls[CONV](), calls[OURS]())
+        if device == "cuda" and attention == "sdpa" and count == counts[0]:
+            calls[CONV_CUDNN_OFF] = _without_cudnn(calls[CONV])
         times = interleaved(calls, seconds)
         shape = f"{tower}, {attention}, {count} clips of {FRAMES[device]} frames"
         common = (shape, len(given[0]), DTYPE, devices.name(device))
@@ -93,7 +95,7 @@ def _tower(
                 *(WHAT, name, *common, each.median, each.low, each.high),
                 reference=CONV,
                 ratio=times[CONV].median / each.median,
-                peak_mib=peak_mib(calls[name]),
+                peak_mib=None if each.median > 1e3 * SLOW else peak_mib(calls[name]),
                 difference=difference,
             )
         if attention == "sdpa":
@@ -109,6 +111,16 @@ def _call(model: nn.Module, patches: Tensor, grids: Tensor) -> Callable[[], Tens
         return found if isinstance(found, Tensor) else found[0]
 
     return call
+
+
+def _without_cudnn(call: Callable[[], Tensor]) -> Callable[[], Tensor]:
+    """What torch 2.9 and 2.10 do in bfloat16 with the cuDNN that they pin."""
+
+    def found() -> Tensor:
+        with torch.backends.cudnn.flags(enabled=False):
+            return call()
+
+    return found
 
 
 def components(model: nn.Module, call: Callable[[], object], rounds: int = 3) -> dict[str, Times]:

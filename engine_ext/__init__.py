@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from engine_ext.patch_embed import PatchLinear, Report, VerificationError, linearize, verify
+    from engine_ext.patch_embed import PatchConv3d, Report, VerificationError, linearize, verify
 
-__all__ = ["PatchLinear", "Report", "VerificationError", "__version__", "linearize", "verify"]
+__all__ = ["PatchConv3d", "Report", "VerificationError", "__version__", "linearize", "verify"]
 
 
 def __getattr__(name: str) -> object:

@@ -81,25 +81,24 @@ def measure(projection: Projection = DEFAULT) -> dict[str, Any]:
     import torch
     from torch import nn
 
-    from engine_ext.patch_embed import PatchLinear
+    from engine_ext.patch_embed import PatchConv3d
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = getattr(torch, DTYPE)
     kernel = projection.patch[1:]
     conv = nn.Conv3d(projection.channels, projection.width, kernel, stride=kernel)
     conv = conv.to(device, dtype).requires_grad_(False)
-    linear = PatchLinear.from_conv(conv)
+    product = PatchConv3d.sharing(conv)
     count = 64
     with torch.inference_mode():
         while True:
-            rows = torch.randn(count, linear.geometry.row_width, device=device, dtype=dtype)
-            cut = rows.view(count, *projection.patch)
+            cut = torch.randn(count, *projection.patch, device=device, dtype=dtype)
             by_conv = _milliseconds(lambda cut=cut: conv(cut))  # type: ignore[misc]
             following = min(8 * count, projection.patches)
             if following == count or by_conv * following / count > 1e3 * LONGEST:
                 break
             count = following
-        by_product = _milliseconds(lambda: linear(rows))
+        by_product = _milliseconds(lambda: product(cut))
         path = _path(cut, conv)
     scale = projection.patches / count
     found = {

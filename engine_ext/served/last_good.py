@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed.linear import PatchLinear
 
 
 class LastGood:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from engine_ext import __version__
-from engine_ext.patch_embed import PatchLinear, Report, Verification
+from engine_ext.patch_embed import Report, Verification
+from engine_ext.patch_embed.linear import PatchLinear
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from engine_ext import status
-from engine_ext.patch_embed import PatchLinear, Verification, VerificationError, linearize, verify
+from engine_ext.patch_embed import Verification, VerificationError
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.served.delivered import Delivered, as_bytes
 from engine_ext.served.last_good import LastGood
 from engine_ext.served.line import Identity, status_line
 from engine_ext.served.peers import BUILD_SECONDS, LOAD_SECONDS, Peers
+from engine_ext.served.replace import linearize
 from engine_ext.served.stills import Stills
 from engine_ext.served.updating import Update
+from engine_ext.served.verify import verify
 
 _ATTRIBUTE = "_engine_ext_served"
 

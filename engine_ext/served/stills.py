@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine_ext.patch_embed import PatchLinear, VerificationError
+from engine_ext.patch_embed import VerificationError
 from engine_ext.patch_embed.fold import BRIGHTEST, Normalisation, fold
+from engine_ext.patch_embed.linear import PatchLinear
 
 PROBED = 32  # patches
 TOLERANCES = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 2e-2}

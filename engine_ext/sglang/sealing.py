@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.served import ServedModel
 
 

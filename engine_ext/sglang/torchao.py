@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed.linear import PatchLinear
 
 
 @functools.cache

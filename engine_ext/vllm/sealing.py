@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor, nn
 from vllm.model_executor.layers.quantization.base_config import QuantizeMethodBase
 
-from engine_ext.patch_embed import PatchLinear, VerificationError
+from engine_ext.patch_embed import VerificationError
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.served import ServedModel
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 def describe(model: Any) -> dict[str, Any]:
     """The convolutions and patch projections of a model, and how often each weight is held."""
-    from engine_ext.patch_embed import PatchLinear
+    from engine_ext.patch_embed.linear import PatchLinear
 
     convs = [n for n, m in model.named_modules() if type(m).__name__ in ("Conv3d", "Conv3dLayer")]
     linear = {n: m for n, m in model.named_modules() if isinstance(m, PatchLinear)}

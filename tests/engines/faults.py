@@ -13,7 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from engine_ext.patch_embed import PatchLinear, geometry
+from engine_ext.patch_embed import geometry
+from engine_ext.patch_embed.linear import PatchLinear
 from tests.engines.damage import BIASLESS, changed, damaged
 
 LOAD, UPDATE = "load", "update"

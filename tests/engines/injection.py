@@ -15,7 +15,8 @@ import torch
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from engine_ext.installed import installed_version
-from engine_ext.patch_embed import PatchLinear, geometry
+from engine_ext.patch_embed import geometry
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.served import ServedModel, model
 from tests.engines.faults import BY_NAME, ONE_RANK, UPDATE, remember
 

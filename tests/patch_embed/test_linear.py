@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed.linear import PatchLinear
 
 EDGES = st.sampled_from([1, 2, 3, 5, 8, 14, 16])
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

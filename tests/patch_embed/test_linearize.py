@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import engine_ext
-from engine_ext.patch_embed import PatchLinear, VerificationError
+from engine_ext.patch_embed import PatchConv3d, VerificationError
 
 
 class Tower(nn.Module):
@@ -43,8 +43,8 @@ def test_replaces_patch_projections_and_reports_every_3d_conv(tower):
     }
     assert "stride (2, 2, 2) is not the kernel (4, 4, 4)" in str(report)
     assert all(f.verification.difference < 1e-5 for f in report.replaced)
-    assert isinstance(tower.proj, PatchLinear)
-    assert isinstance(tower.blocks[1], PatchLinear)
+    assert type(tower.proj) is PatchConv3d
+    assert type(tower.blocks[1]) is PatchConv3d
     assert type(tower.flat) is nn.Conv2d
 
 
@@ -89,7 +89,7 @@ def test_one_replacement_for_a_layer_registered_under_two_names(tower):
     report = engine_ext.linearize(tower)
     assert [f.name for f in report.replaced] == ["proj", "blocks.1"]
     assert tower.alias is tower.proj
-    assert isinstance(tower.alias, PatchLinear)
+    assert type(tower.alias) is PatchConv3d
 
 
 class StandardizedConv(nn.Conv3d):
@@ -101,12 +101,23 @@ class RenamedConv(nn.Conv3d):
     """A subclass that computes what its base computes."""
 
 
+def hooked_subclass(tower):
+    tower.proj = RenamedConv(3, 16, 4, 4)
+    tower.proj.register_forward_hook(lambda *_: None)
+
+
+def integer_weights(conv):
+    conv.weight = nn.Parameter(torch.ones(conv.weight.shape, dtype=torch.int8), requires_grad=False)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda t: t.proj.register_forward_hook(lambda *a: None), "forward hooks"),
-        (lambda t: t.proj.register_forward_pre_hook(lambda *a: None), "forward hooks"),
-        (lambda t: setattr(t.proj, "forward", lambda x: x), "replaced forward"),
+        (lambda t: setattr(t.proj, "forward", lambda x: x), "its forward has been replaced"),
+        (hooked_subclass, "forward hooks"),
+        (lambda t: t.proj.to(torch.float8_e4m3fn), "torch computes no products"),
+        (lambda t: integer_weights(t.proj), "torch computes no products"),
+        (lambda t: setattr(t.proj.weight, "ds_id", 1), "ZeRO-3"),
         (lambda t: nn.utils.parametrizations.weight_norm(t.proj), "parametrized"),
         (lambda t: setattr(t, "proj", StandardizedConv(3, 16, 4, 4)), "overrides the computation"),
     ],
@@ -145,9 +156,28 @@ def test_takes_an_engines_own_layer_when_told_its_type(tower):
     torch.testing.assert_close(tower(rows), stock(rows))
 
 
-def test_a_conv_that_is_the_model_itself_is_left_with_the_way_to_replace_it():
-    report = engine_ext.linearize(nn.Conv3d(3, 8, 2, 2))
-    assert "PatchLinear.from_conv" in report.findings[0].reason
+def test_a_conv_that_is_the_model_itself():
+    conv = nn.Conv3d(3, 8, 2, 2)
+    assert "the model itself (torch.nn.modules.conv.Conv3d): replaced" in str(
+        engine_ext.linearize(conv)
+    )
+    assert type(conv) is PatchConv3d
+    assert "PatchConv3d.sharing" in str(engine_ext.linearize(RenamedConv(3, 8, 2, 2)))
+
+
+@pytest.mark.parametrize("what", [None, "model", torch.zeros(1), nn.Conv3d])
+def test_what_is_no_module_is_an_error(what):
+    with pytest.raises(TypeError, match=f"got {type(what).__name__}, expected a torch.nn.Module"):
+        engine_ext.linearize(what)
+
+
+def test_hooks_stay(tower):
+    seen = []
+    tower.proj.register_forward_hook(lambda *_: seen.append("forward"))
+    tower.proj.register_full_backward_hook(lambda *_: seen.append("backward"))
+    assert outcomes(engine_ext.linearize(tower))["proj"] == "replaced"
+    tower(torch.randn(2, 96, requires_grad=True)).sum().backward()
+    assert seen == ["forward", "backward"]
 
 
 def test_a_model_without_a_3d_conv_says_so():
@@ -168,6 +198,7 @@ def test_before_loading_on_the_meta_device():
         tower = Tower()
     report = engine_ext.linearize(tower)
     assert report.replaced[0].verification is None
+    assert "not verified yet" in str(report.replaced[0])
     tower.load_state_dict(trained.state_dict(), assign=True)
     assert engine_ext.verify(tower.proj, "proj").difference < 1e-5
     rows = torch.randn(10, 96)

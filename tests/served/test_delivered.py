@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from engine_ext.patch_embed import PatchLinear, VerificationError
+from engine_ext.patch_embed import VerificationError
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.served.delivered import Delivered
 
 NAME = "visual.patch_embed.proj"

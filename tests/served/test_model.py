@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from engine_ext import status
-from engine_ext.patch_embed import PatchLinear, VerificationError
+from engine_ext.patch_embed import VerificationError
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.served import Identity, ServedModel, served_model
 
 IDENTITY = Identity("an engine", "1.0", "SomeForConditionalGeneration", ("linear",))

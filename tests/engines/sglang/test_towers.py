@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine_ext.patch_embed import PatchLinear
+from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.sglang.overrides import replace_projections
 from evals import checkpoints
 from evals.sglang_loader import load

@@ -18,7 +18,7 @@ def weights(path: str) -> Iterator[tuple[str, Any]]:
 def spoil(model: Any) -> None:
     import torch
 
-    from engine_ext.patch_embed import PatchLinear
+    from engine_ext.patch_embed.linear import PatchLinear
 
     with torch.no_grad():
         for module in model.modules():
