@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,9 +47,10 @@ def recording(
 ) -> Iterator[list[Row]]:
     """A list for rows; in the end they are shown and added to the file of that name.
 
-    Also where something fails midway: what was measured until then is kept.
+    Also where something fails midway or ends the run: what was measured until then is kept.
     """
     rows: list[Row] = []
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield rows
     finally:

@@ -23,11 +23,11 @@ from benchmarks.command import WIDTH, parser
 from benchmarks.gpu_summary import summary
 
 PARTS = {
-    "layer": ("patch_embed", "--seconds", "1"),
-    "tower": ("tower", "--seconds", "3"),
-    "load": ("load", "--runs", "3", "--towers", "Qwen3-VL-8B"),
     "host path": ("host_path",),
     "rope": ("mrope_batch",),
+    "tower": ("tower", "--seconds", "2"),
+    "layer": ("patch_embed", "--seconds", "1", "--dtypes", "bfloat16", "float32"),
+    "load": ("load", "--runs", "3", "--towers", "Qwen3-VL-8B"),
 }
 REHEARSED = {
     "layer": ("--counts", "64", "256"),

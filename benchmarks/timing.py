@@ -17,8 +17,8 @@ from torch.utils.benchmark import Timer
 Call = Callable[[], object]
 TURN = {"cpu": 0.2, "cuda": 0.05}
 """Seconds that each implementation is timed for in a round, at least."""
-SLOW = 0.5
-"""Seconds of a call above which it is timed by itself: in rounds it would take all the time."""
+SLOW = 0.1
+"""Seconds of a call on a GPU above which it is timed once: in rounds it would take all the time."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
 
     Three rounds are made in any case. A round gives as many timings of a call as its turn has room
     for. Calls on a GPU are waited for (`torch.utils.benchmark`). A call of more than `SLOW` seconds
-    there, of which a run may have no more than a few, is timed once.
+    there is timed once, after the first.
     """
     threads = torch.get_num_threads()  # a timer takes one by default
     turn = TURN["cuda" if torch.cuda.is_available() else "cpu"]
@@ -49,11 +49,10 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
         for name, call in calls.items()
     }
     begun = time.monotonic()
-    for name in calls:
-        # Warm, and timed for the length of a round only.
-        once = timers[name].timeit(1)
-        if torch.cuda.is_available() and once.median > SLOW:
-            found[name] += [1e3 * once.median]
+    for name, call in calls.items():
+        once = _seconds(call)  # warm, and timed for the length of a round only
+        if torch.cuda.is_available() and once > SLOW and (again := _seconds(call)) > SLOW:
+            found[name] += [1e3 * again]
             del timers[name]
     per_round = time.monotonic() - begun + turn * len(timers)
     for _ in range(min(rounds, max(3, int(seconds / per_round)))):
@@ -61,6 +60,14 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
             timed = timer.blocked_autorange(min_run_time=turn)
             found[name] += [1e3 * each for each in timed.times]
     return {name: Times.of(each) for name, each in found.items()}
+
+
+def _seconds(call: Call) -> float:
+    begun = time.perf_counter()
+    call()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - begun
 
 
 def peak_mib(call: Call) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -61,15 +62,23 @@ def empty(tower: str, device: str, attention: str) -> nn.Module:
     Args:
         attention: `eager`, `sdpa` or `flash_attention_2`, as transformers names them.
     """
-    from transformers import AutoModel
-
     built = config(tower)
     with torch.device("meta"):
-        model = AutoModel.from_config(
+        model = _class_of(built)._from_config(
             built, dtype=getattr(torch, DTYPE), attn_implementation=attention
         )
     found: nn.Module = model.to_empty(device=device).eval().requires_grad_(False)
     return found
+
+
+def _class_of(built: Any) -> Any:
+    """The model whose configuration this is; not every tower is known to ``AutoModel``."""
+    modeling = import_module(type(built).__module__.replace(".configuration_", ".modeling_"))
+    return next(
+        each
+        for each in vars(modeling).values()
+        if isinstance(each, type) and getattr(each, "config_class", None) is type(built)
+    )
 
 
 def build(tower: str, device: str, attention: str) -> nn.Module:
