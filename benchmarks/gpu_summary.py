@@ -12,6 +12,7 @@ from benchmarks import host_path
 from benchmarks.providers import CONV, CONV_CUDNN_OFF, LINEAR, OURS
 from benchmarks.record import newest, read
 from benchmarks.tables import points, three_digits
+from evals.markdown import table
 
 Row = Mapping[str, str]
 COUNT = "6080"  # patches, as transformers #45750 reported
@@ -42,6 +43,19 @@ def summary(results: Path, device: str) -> Table:
         mark = {None: "", True: "yes", False: "[bold red]MISSED[/]"}[line.met]
         drawn.add_row(line.what, line.before, line.after, line.found, line.expected, mark)
     return drawn
+
+
+def page(results: Path) -> str:
+    """The same for `docs/benchmarks.md`: every GPU that has been measured."""
+    measured = [row["device"] for row in read(results / "host_path.csv")]
+    found = []
+    for device in dict.fromkeys(measured):
+        for line in lines(results, device):
+            mark = {None: "", True: "met", False: "missed"}[line.met]
+            expected = f"{line.expected}: {mark}" if mark else line.expected
+            found.append([device, line.what, line.before, line.after, line.found, expected])
+    columns = ["device", "what", "stock, ms", "ours, ms", "found", "expected"]
+    return table(columns, found)
 
 
 def lines(results: Path, device: str) -> Iterator[Line]:

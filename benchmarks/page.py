@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks import gpu_summary
 from benchmarks.pixels_tables import hosts, rates, stages
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
@@ -42,7 +43,8 @@ def with_tables(text: str, folder: Path = RESULTS) -> str:
         for place, (file, draw) in PLACES.items()
         if f"<!-- {place} -->" in text
     }
-    return with_drawn(text, {**drawn, "starts": starts(read(folder / "startup.csv"))})
+    others = {"starts": starts(read(folder / "startup.csv")), "gpu": gpu_summary.page(folder)}
+    return with_drawn(text, {**drawn, **others})
 
 
 def main() -> None:

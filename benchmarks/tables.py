@@ -35,11 +35,12 @@ def points(rows: Iterable[Row]) -> list[Point]:
 def layers(rows: Sequence[Row]) -> str:
     """The layer at one number of patches: milliseconds of the convolution, others against it."""
     own = [p for p in points(rows) if p[CONV]["count"] == SHOWN_COUNT and not p[CONV]["engine"]]
-    others = [n for n in (CONV_CUDNN_OFF, CHANNELS_LAST, TRANSFORMERS, LINEAR) if n in own[0]]
+    named = {name for point in own for name in point}
+    others = [n for n in (CONV_CUDNN_OFF, CHANNELS_LAST, TRANSFORMERS, LINEAR) if n in named]
     lines = []
     for point in own:
         conv, ours = point[CONV], point[OURS]
-        cells = [ratio(point[name]) for name in (*others, OURS)]
+        cells = [ratio(point[name]) if name in point else "-" for name in (*others, OURS)]
         cells += [
             f"{_undisturbed(ours) / _undisturbed(point[LINEAR]):.3f}",
             f"{_undisturbed(ours) / float(ours['floor']):.2f}",
@@ -140,4 +141,5 @@ def three_digits(value: float) -> str:
 
 def ratio(row: Row) -> str:
     """How many times as good as the reference."""
-    return f"{float(row['ratio']):.2f}x"
+    found = float(row["ratio"])
+    return f"{found:.2f}x" if found >= 0.1 else f"{found:.1g}x"

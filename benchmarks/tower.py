@@ -85,7 +85,7 @@ def _tower(
         given = clips(tower, count, FRAMES[device], SIDES[device], like)
         calls = {name: _call(model, *given) for name, model in models.items()}
         difference = dissimilarity(calls[CONV](), calls[OURS]())
-        if device == "cuda" and attention == "sdpa" and count == counts[0]:
+        if device == "cuda" and tower == ON_ITS_OWN[0] and len(counts) > 1 and count == counts[0]:
             calls[CONV_CUDNN_OFF] = _without_cudnn(calls[CONV])
         times = interleaved(calls, seconds)
         shape = f"{tower}, {attention}, {count} clips of {FRAMES[device]} frames"

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from benchmarks.gpu_summary import lines as summed_up
+from benchmarks.host_path import COMPACT, STOCK
 from benchmarks.load import compared
 from benchmarks.plot import draw_layers, draw_ropes
-from benchmarks.providers import CONV, LINEAR, OURS
+from benchmarks.providers import CONV, CONV_CUDNN_OFF, LINEAR, OURS
 from benchmarks.record import Row, append, newest, read
 from benchmarks.rope_tables import WRITE, ropes
 from benchmarks.tables import counts, engine_layers, layers, loads, points, towers
@@ -103,3 +105,23 @@ def test_pictures_hold_every_provider(tmp_path, three_layers):
     left, right = draw_ropes(rows(tmp_path / "ropes", *swept)).axes
     assert [len(axes.lines[0].get_xdata()) for axes in (left, right)] == [1, 2]
     assert re.search("8 spans", left.get_xlabel())
+
+
+def test_a_gpu_is_summed_up_against_what_is_expected_of_it(tmp_path):
+    gpu = {"device": "a GPU", "ratio": 1.0, "peak_mib": 1.0}
+    layers_of_it = [
+        row("patch_embed", name, ms, **gpu)
+        for name, ms in ((CONV, 10), (CONV_CUDNN_OFF, 100), (LINEAR, 2.0), (OURS, 2.5))
+    ]
+    append(layers_of_it, "patch_embed", tmp_path)
+    shape = {**gpu, "shape": "1 x 1920x1080"}
+    append(
+        [row("host path", name, ms, **shape) for name, ms in ((STOCK, 5.0), (COMPACT, 1.0))],
+        "host_path",
+        tmp_path,
+    )
+    lines = {line.what.partition(", bf16")[0]: line for line in summed_up(tmp_path, "a GPU")}
+    assert (lines["layer, cuDNN off"].found, lines["layer, cuDNN off"].met) == ("40x", True)
+    assert (lines[f"bare {LINEAR}"].found, lines[f"bare {LINEAR}"].met) == ("1.250 of it", False)
+    assert lines["peak memory of the layer"].met
+    assert lines["host to rows, 1 x 1920x1080"].met
