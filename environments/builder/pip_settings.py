@@ -64,7 +64,7 @@ def for_uv(config: Mapping[str, str], environ: Mapping[str, str] = os.environ) -
 
 
 def read(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """What pip is set to, by the names of its options; its variables alone where there is no pip."""
+    """What pip is set to, by the names of its options; without a pip, its variables."""
     if importlib.util.find_spec("pip") is None:
         return _of_variables(environ)
     command = [sys.executable, "-m", "pip", "config", "list"]
