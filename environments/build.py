@@ -15,6 +15,7 @@ from pathlib import Path
 from builder import machine
 from builder.environment import build
 from builder.lists import ENVIRONMENTS, PROJECT
+from builder.say import stop
 
 
 def main() -> None:
@@ -31,4 +32,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        stop("interrupted; the next run goes on")

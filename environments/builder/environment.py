@@ -3,6 +3,7 @@ the stamp that says "built" is written last."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -61,7 +62,7 @@ def _build_packages(name: str, envs: Path) -> None:
                 output = str(failed)
                 if failures.is_network(output) or failures.is_full(output):
                     raise
-                if python is None or not _has_ensurepip(python):
+                if os.environ.get("UV_OFFLINE") or python is None or not _has_ensurepip(python):
                     raise
                 say(f"uv failed ({failures.first_error(output)}); once more with pip")
                 _fill(name, Pip(envs / name, log), python)

@@ -39,7 +39,10 @@ def package(output: str) -> str | None:
 
 
 def first_error(output: str) -> str:
-    """The first line that states an error, else the last line."""
+    """The first line that states an error, with its first cause; else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(error|ERROR)\b", line)]
-    return (errors or lines[-1:] or ["no output"])[0]
+    if not errors:
+        return (lines or ["no output"])[-1]
+    causes = [line for line in lines if line.startswith("cause: ")]
+    return ": ".join([errors[0], *(cause[len("cause: ") :] for cause in causes[:1])])

@@ -40,7 +40,7 @@ class Installer:
             start = output.seek(0, os.SEEK_END)
             environ = {**os.environ, **self.environ}
             process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=environ
+                command, stdout=output, stderr=subprocess.STDOUT, env=environ, close_fds=False
             )
             try:
                 while process.poll() is None:

@@ -132,10 +132,10 @@ def test_a_lint_that_failed_is_a_failure_in_the_totals():
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
 def test_stopping_ends_all_that_was_started_in_whatever_session(tmp_path):
     pids = tmp_path / "pids"
-    deaf = f"trap '' INT; echo $$ >> {pids}; sleep 600 & echo $! >> {pids}; wait"
-    script = f'setsid sh -c "{deaf}" & {deaf}'.replace("$", "\\$", 2).replace("$!", "\\$!", 1)
+    deaf = tmp_path / "deaf"
+    deaf.write_text(f"trap '' INT\necho $$ >> '{pids}'\nsleep 600 &\necho $! >> '{pids}'\nwait\n")
     children = Children()
-    command = ["sh", "-c", script]
+    command = ["sh", "-c", f"setsid sh '{deaf}' & sh '{deaf}'"]
     running = threading.Thread(
         target=children.run, args=(command, tmp_path / "log", dict(os.environ))
     )
