@@ -17,7 +17,8 @@ def locked(file: Path, what: str) -> Iterator[None]:
 
     The system gives the lock back when its holder ends, however it ends, so a build that was
     killed keeps nobody waiting. It ends only when the installer has ended too, which inherits
-    the lock: one that outlives its killed parent still writes. The file stays: removing it would let two holders in.
+    the lock: one that outlives its killed parent still writes. The file stays: removing it would
+    let two holders in.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as held:

@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 POLITE_SECONDS = 30.0
+KILL_SECONDS = 5.0
 
 
 class Children:
@@ -47,12 +48,12 @@ class Children:
         for process in running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT)
-        deadline = time.monotonic() + seconds
-        while any(_alive(pid) for pid in tree) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        _wait_for(tree, seconds)
+        tree |= {pid for process in running for pid in descendants(process.pid)}
         for pid in tree:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        _wait_for(tree, KILL_SECONDS)
 
 
 def descendants(root: int) -> list[int]:
@@ -67,6 +68,12 @@ def descendants(root: int) -> list[int]:
     for pid in found:
         found += children.get(pid, [])
     return found
+
+
+def _wait_for(pids: Iterable[int], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.2)
 
 
 def _alive(pid: int) -> bool:
