@@ -133,7 +133,8 @@ def main() -> int:
         return 1
     logs = Path(os.environ.get("ENGINE_EXT_ENVS", PROJECT / ".envs")).absolute() / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sent in (signal.SIGINT, signal.SIGTERM):  # a shell may have had the first ignored
+        signal.signal(sent, signal.default_int_handler)
     started = time.monotonic()
     suite = Suite(make, logs)
     print(f"the whole output of each part: {logs}", flush=True)
