@@ -109,7 +109,7 @@ class Uv(Installer):
         self.run([str(self.program), "pip", "install", *self._target(), *arguments])
 
     def install_project(self, project: Path) -> None:
-        self.install("--no-deps", "--reinstall", "--editable", str(project))
+        self.install("--no-deps", "--reinstall-package", "engine-ext", "--editable", str(project))
 
     def _target(self) -> list[str]:
         return ["--python", str(self.python), *self.flags]
