@@ -7,6 +7,7 @@ Can go when the environments can install a CPU build of torchvision.
 """
 
 import importlib.abc
+import importlib.metadata
 import sys
 
 
@@ -22,7 +23,8 @@ class _BeforeTorchvision(importlib.abc.MetaPathFinder):
 def _define_operators():
     import torch
 
-    if torch.version.cuda is not None:
+    # Beside a CUDA build, or a CPU build of torchvision (0.28.0+cpu), nothing is missing.
+    if torch.version.cuda is not None or "+cpu" in importlib.metadata.version("torchvision"):
         return
     library = torch.library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):

@@ -1,0 +1,1 @@
+"""Runs the parts of the test suite in two lanes: ``make test``."""
