@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from benchmarks.providers import CONV, OURS
+from benchmarks.providers import CONV, LINEAR, OURS
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import SWEPT
 from benchmarks.stages_plot import draw_stages
@@ -28,7 +30,11 @@ from evals.project import PROJECT
 matplotlib.use("Agg")
 
 PICTURES = PROJECT / "docs" / "images"
-STYLES = {OURS: {"color": "black", "linewidth": 2}, CONV: {"color": "tab:red"}}
+STYLES: dict[str, dict[str, Any]] = {
+    OURS: {"color": "black", "linewidth": 2},
+    CONV: {"color": "tab:red"},
+    LINEAR: {"color": "tab:purple"},
+}
 
 
 def main() -> None:
@@ -59,8 +65,12 @@ def save(figure: Figure, file: Path) -> None:
 def draw_layers(rows: list[Row], device: str) -> Figure:
     """A panel for each shape, half precision: milliseconds against patches."""
     rows = [row for row in rows if row["dtype"] == "bfloat16"]
-    shapes = list(dict.fromkeys(row["shape"] for row in rows))
-    figure = Figure(figsize=(3.2 * len(shapes), 3.6), dpi=100, layout="constrained")
+    counted_in = {(row["shape"], row["count"]) for row in rows}
+    several = Counter(shape for shape, _ in counted_in)  # a run may have ended midway
+    shapes = [s for s in dict.fromkeys(row["shape"] for row in rows) if several[s] > 1]
+    columns = 3 if len(shapes) < 3 else 6
+    size = (max(6.4, 3.2 * len(shapes)), 3.6 if columns > 3 else 4.0)
+    figure = Figure(figsize=size, dpi=100, layout="constrained")
     panels = figure.subplots(1, len(shapes), sharey=True, squeeze=False)[0]
     for axes, shape in zip(panels, shapes, strict=True):
         here = [row for row in rows if row["shape"] == shape]
@@ -70,7 +80,7 @@ def draw_layers(rows: list[Row], device: str) -> Figure:
         axes.plot(*zip(*counted, strict=True), ":", color="gray", label="floor")
         axes.set(xlabel="patches", title=shape)
     panels[0].set_ylabel("ms")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=columns)
     figure.suptitle(f"patch embedding, bfloat16, {device}")
     return figure
 

@@ -29,9 +29,12 @@ def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     Raises:
         ValueError: frames of another number of dimensions or channels, or smaller than a window.
     """
+    if frames.shape[1:] == weight.shape[1:]:  # one window each: patch embeddings call it so
+        rows = frames.flatten(1)
+        return F.linear(rows, weight.flatten(1), bias).view(-1, weight.shape[0], 1, 1, 1)
     if frames.dim() == 4:
         return patch_product(frames.unsqueeze(0), weight, bias).squeeze(0)
-    out_channels, channels, *kernel = weight.shape
+    _, channels, *kernel = weight.shape
     if frames.dim() != 5 or frames.shape[1] != channels:
         raise ValueError(
             f"expected (N, {channels}, frames, height, width) or the same without N, found"
@@ -42,15 +45,11 @@ def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
             f"expected frames, height and width of at least {tuple(kernel)}, found"
             f" {tuple(frames.shape[2:])}"
         )
-    matrix = weight.flatten(1)
-    if frames.shape[2:] == weight.shape[2:]:  # one window each: patch embeddings call it so
-        rows = frames.reshape(frames.shape[0], matrix.shape[1])
-        return F.linear(rows, matrix, bias).view(-1, out_channels, 1, 1, 1)
     windows = frames
     for axis, size in enumerate(kernel, start=2):
         windows = windows.unfold(axis, size, size)
     rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
-    return F.linear(rows, matrix, bias).permute(0, 4, 1, 2, 3)
+    return F.linear(rows, weight.flatten(1), bias).permute(0, 4, 1, 2, 3)
 
 
 class PatchConv3d(nn.Conv3d):
