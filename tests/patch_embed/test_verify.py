@@ -6,6 +6,7 @@ from torch import nn
 
 from engine_ext.patch_embed import PatchLinear, VerificationError, linear, verify
 from engine_ext.patch_embed.verify import TOLERANCE
+from evals.checkpoints import wrong_kernels
 
 
 def projection(dtype=torch.float32, bias=True):
@@ -52,13 +53,13 @@ def test_reduced_float32_products_are_judged_in_float64(monkeypatch):
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param(lambda w: w.permute(0, 2, 1, 3, 4).flatten(1), id="time before channels"),
-        pytest.param(lambda w: w.permute(0, 2, 3, 4, 1).flatten(1), id="channels last"),
-        pytest.param(lambda w: w.transpose(3, 4).flatten(1), id="height and width exchanged"),
-        pytest.param(lambda w: w.flip(2).flatten(1), id="frames exchanged"),
-        pytest.param(lambda w: torch.randn_like(w.flatten(1)), id="never copied"),
-        pytest.param(lambda w: torch.cat([w[:1] * 0, w[1:]]).flatten(1), id="one kernel missing"),
-        pytest.param(lambda w: w.flatten(1) * 1.001, id="a scale"),
+        pytest.param(wrong_kernels.time_before_channels, id="time before channels"),
+        pytest.param(wrong_kernels.channels_last, id="channels last"),
+        pytest.param(wrong_kernels.rows_for_columns, id="height and width exchanged"),
+        pytest.param(wrong_kernels.swapped_frames, id="frames exchanged"),
+        pytest.param(wrong_kernels.random, id="never copied"),
+        pytest.param(lambda w: torch.cat([w[:1] * 0, w[1:]]), id="one kernel missing"),
+        pytest.param(lambda w: wrong_kernels.scaled(w, 1.001), id="a scale"),
     ],
 )
 def test_stops_a_product_with_another_matrix(monkeypatch, wrong):
@@ -66,7 +67,7 @@ def test_stops_a_product_with_another_matrix(monkeypatch, wrong):
     monkeypatch.setattr(
         PatchLinear,
         "_project",
-        lambda self, rows: nn.functional.linear(rows, wrong(self.weight), self.bias),
+        lambda self, rows: nn.functional.linear(rows, wrong(self.weight).flatten(1), self.bias),
     )
     with pytest.raises(VerificationError) as stopped:
         verify(layer, "visual.patch_embed.proj")

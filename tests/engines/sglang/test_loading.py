@@ -1,6 +1,5 @@
 """What loads with the extension, what holds no tower, and what must not load."""
 
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
+from evals.checkpoints.copies import copy_pickled, copy_without_weights, kernel_of
 from evals.engines import SGLANG
 from evals.servers import ServerFailed, cpu_server
 from evals.sglang_loader import load
@@ -86,17 +86,11 @@ def test_dummy_weights_load_and_verify(extended, status_lines, record_property):
 def test_weights_in_a_pickled_checkpoint_load_and_verify(
     extended, status_lines, tmp_path, record_property
 ):
-    from safetensors.torch import load_file
-
-    model = tmp_path / "pickled"
-    shutil.copytree(checkpoints.path("qwen2_5_vl"), model)
-    weights = load_file(model / "model.safetensors")
-    torch.save(weights, model / "pytorch_model.bin")
-    (model / "model.safetensors").unlink()
+    model = copy_pickled(checkpoints.path("qwen2_5_vl"), tmp_path / "pickled")
+    weights = torch.load(model / "pytorch_model.bin")
     with extended():
         loaded = load(str(model)).visual.patch_embed.proj.weight
-    (name,) = (name for name in weights if name.endswith("patch_embed.proj.weight"))
-    assert torch.equal(loaded, weights[name])
+    assert torch.equal(loaded, weights[kernel_of(weights)])
     assert status_lines()[-1]["modules"][0]["difference"] < 1e-5
     record_property("found", EQUAL_WEIGHTS)
 
@@ -108,8 +102,7 @@ def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path, reco
     from sglang.srt.model_loader.loader import ShardedStateLoader
 
     checkpoint = checkpoints.path("qwen2_5_vl")
-    shards = tmp_path / "shards"
-    shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
+    shards = copy_without_weights(checkpoint, tmp_path / "shards")
     with extended() if saved_by == "the extension" else nullcontext():
         saved = load(str(checkpoint))
     ShardedStateLoader.save_model(saved, str(shards))
@@ -126,8 +119,7 @@ def test_shards_without_the_weight_stop_the_load(extended, tmp_path):
     from sglang.srt.model_loader.loader import ShardedStateLoader
 
     checkpoint = checkpoints.path("qwen2_5_vl")
-    shards = tmp_path / "shards"
-    shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
+    shards = copy_without_weights(checkpoint, tmp_path / "shards")
     ShardedStateLoader.save_model(load(str(checkpoint)), str(shards))
     (shard,) = shards.glob("*.safetensors")
     weights = load_file(shard)
