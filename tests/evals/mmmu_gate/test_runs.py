@@ -28,7 +28,7 @@ PYTHON = ENVIRONMENTS / "vllm" / "bin" / "python"
 MODEL = str(checkpoints.path(FAMILY))
 STARTED = ["--engine", "vllm", "--engine-python", str(PYTHON), "--cpu", "--model", MODEL]
 
-slow = pytest.mark.skipif(not os.environ.get("GATE_RUNS"), reason="slow: make test-gate runs it")
+slow = pytest.mark.slow
 
 
 def command(out, *given):
