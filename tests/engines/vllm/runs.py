@@ -33,6 +33,7 @@ REFUSED = {
     "another shape": MISSHAPEN,
     "values that are not finite": NAN,
 }
+FROM_TENSORS = [what for what in REFUSED if what != "a truncated file"]
 DAMAGES = (NAN, ZERO, MISSHAPEN, MISSING)
 ADAPTED = {
     module: f"{module}.weight"
@@ -102,7 +103,7 @@ def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
         then = [reloaded if arm == "extension" else asked, "encode_as_captured"]
         runs[case(family, "bfloat16")] = of(family, then=then)
     runs[SERVED] |= _served(files, arm, runs[SERVED]["then"])
-    for name, engine in _UNLIKE.items():
+    for name, engine in _IMPOSSIBLE.items():
         runs[name] = of(FAMILY, engine=engine)
     return {
         **runs,
@@ -117,7 +118,7 @@ def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
 
 
 SERVED = case(FAMILY, "bfloat16")
-_UNLIKE = {
+_IMPOSSIBLE = {
     "sleep mode": {"enable_sleep_mode": True},
     "fp8": {"quantization": "fp8"},
     **{name: {"load_format": name} for name in SEPARATE},
@@ -127,7 +128,10 @@ _UNLIKE = {
 
 def runs_of_the_extension(files: Checkpoints) -> dict[str, dict[str, Any]]:
     """Beside those of both: what changes the weights, what is to be refused, other loaders."""
-    spoilt = [[_update(by, files.changed, skip), "spoil"] for by, skip in zip(UPDATES, TRIES)]  # noqa: B905
+    spoilt = [
+        [_update(by, files.changed, skip), "spoil"]
+        for by, skip in zip(UPDATES, TRIES, strict=False)
+    ]
     updates = [step for steps in spoilt for step in steps][:-1]
     last = _update(UPDATES[-1], files.refused["values that are not finite"], TRIES[3], "refused")
     no_images = {"limit_mm_per_prompt": {"image": 0, "video": 0}}
@@ -148,9 +152,6 @@ def runs_of_the_extension(files: Checkpoints) -> dict[str, dict[str, Any]]:
         from_files = {w: p for w, p in files.refused.items() if "disk" in by or w in FROM_TENSORS}
         runs[f"refused: {by}"] = _updated(by, {"changed": files.changed, **from_files})
     return runs
-
-
-FROM_TENSORS = [what for what in REFUSED if what != "a truncated file"]
 
 
 def runs_of_stock(files: Checkpoints) -> dict[str, dict[str, Any]]:

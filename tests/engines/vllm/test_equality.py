@@ -19,6 +19,7 @@ def test_answers_equal_those_of_stock(family, dtype, arms):
     assert_same(found["replies"], expected["replies"], TOLERANCE[dtype])
 
 
+@pytest.mark.shows("weight paths", "initial load from safetensors")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_answers_equal_those_of_stock_that_convolves(dtype, arms):
     found, expected = arms.extension[case(FAMILY, dtype)], arms.stock[f"convolving, {dtype}"]

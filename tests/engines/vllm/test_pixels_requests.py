@@ -39,8 +39,9 @@ def model(monkeypatch):
 
 def _forget_overrides():
     """They are made once in a process, with the features that are on then."""
-    for name in [name for name in vars(overrides) if name.endswith(overrides._SUFFIX)]:
-        delattr(overrides, name)
+    for name, made in list(vars(overrides).items()):
+        if isinstance(made, type) and issubclass(made, torch.nn.Module):
+            delattr(overrides, name)
 
 
 def pixel_values(processor, **asked):
