@@ -74,7 +74,6 @@ def test_a_server_over_a_checkpoint_without_the_weight_ends_and_says_why(tmp_pat
 
 @pytest.mark.shows("weight paths", "initial load, dummy weights")
 def test_dummy_weights_load_and_verify(extended, status_lines, record_property):
-    load(str(checkpoints.path("qwen2_5_vl")))  # starts the parallel state
     with extended():
         model = load(str(checkpoints.path("qwen2_5_vl")), load_format="dummy")
     assert describe(model)["linear"] == ["visual.patch_embed.proj"]

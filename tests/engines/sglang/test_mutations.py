@@ -18,7 +18,6 @@ MODEL = str(checkpoints.path(FAMILY))
 @pytest.fixture(scope="module")
 def loads(extended):
     """What SGLang's loader said under each fault; an empty text where it loaded."""
-    load(MODEL)  # starts the parallel state, which no fault must meet
     said = {}
     for name in ["", *(fault.name for fault in faults.at(faults.LOAD))]:
         said[name] = ""
