@@ -40,7 +40,7 @@ from evals.servers import Server, cpu_server, end_on_sigterm
 
 WHAT, FILE_NAME = "mrope in a server", "mrope_server"
 ARMS = {OFF: "off", ON: "mrope"}
-SETTINGS = {"context_length": 32768, "max_total_tokens": 65536}
+SETTINGS = {"context_length": 32768, "max_total_tokens": 65536, "disable_radix_cache": True}
 ENVIRON = {"SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE": "benchmarks.timed_positions"}
 SIZE, FRAMES = (384, 320), 32  # of a video: 16 in positions, 120 tokens each
 ASKED = {"1 image": ("image", 1), "16 images": ("image", 16), "2 videos": ("video", 2)}

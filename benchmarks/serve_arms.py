@@ -26,7 +26,12 @@ from evals.soak.memory import sample
 
 TOLERANCE = 0.03  # nats, of the first token's log-probability between the arms, in bf16
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "sglang": {"context_length": 32768, "max_total_tokens": 65536, "max_running_requests": 16},
+    "sglang": {
+        "context_length": 32768,
+        "max_total_tokens": 65536,
+        "max_running_requests": 16,
+        "disable_radix_cache": True,  # of a prompt sent again nothing would be left to time
+    },
     "vllm": {
         "max_model_len": 32768,
         "max_num_batched_tokens": 32768,

@@ -102,7 +102,6 @@ SGLANG = Engine(
         "sampling_backend": "pytorch",
         "disable_overlap_schedule": True,
         "disable_cuda_graph": True,
-        "disable_radix_cache": True,
         "context_length": 2048,
         "max_total_tokens": 4096,
         "max_running_requests": 4,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from engine_ext import cli, doctor
 from engine_ext.sglang import doctor as sglang_doctor
@@ -34,11 +35,26 @@ def test_reports_an_unknown_feature():
     assert report["features"] == []
 
 
+@pytest.fixture
+def machine(monkeypatch):
+    """Have torch say what it would say elsewhere: ``machine(torch=..., cudnn=..., gpu=...)``."""
+
+    def is_as_if(torch_version, cudnn, gpu="a GPU"):
+        monkeypatch.setattr(torch, "__version__", torch_version)
+        monkeypatch.setattr(torch.version, "cuda", cudnn and "12.8")
+        monkeypatch.setattr(torch.backends.cudnn, "version", lambda: cudnn)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu is not None)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda: gpu)
+
+    return is_as_if
+
+
 @pytest.mark.parametrize(
     ("number", "version"), [(91002, "9.10.2"), (8907, "8.9.7"), (91900, "9.19.0"), (None, None)]
 )
-def test_reads_the_number_cudnn_states(number, version):
-    assert doctor._cudnn_version(number) == version
+def test_reads_the_number_cudnn_states(number, version, machine):
+    machine("2.9.1+cu128", number)
+    assert doctor.examine({})["stack"]["cudnn"] == version
 
 
 @pytest.mark.parametrize(
@@ -120,17 +136,42 @@ def test_an_entry_point_that_is_not_installed_is_a_problem(monkeypatch):
     assert "no entry point 'engine_ext' in group sglang.srt.plugins" in problem
 
 
-SLOW = {"torch": "2.9.1+cu128", "cudnn": "9.10.2", "gpu": "a GPU"}
+@pytest.fixture
+def stock(monkeypatch):
+    """What doctor says that stock computes, where SGLang of a version is installed: by model."""
+
+    def of(version):
+        sglang = {"version": version, "overrides": None, "problems": []}
+        monkeypatch.setattr(sglang_doctor, "examine", lambda environ, load: dict(sglang))
+        return doctor.examine({})["engines"]["sglang"]["stock"]
+
+    return of
 
 
-def test_says_what_stock_computes_by_model():
-    stock = doctor._stock("sglang", "0.5.10", SLOW)
-    (slow,) = [text for models, text in stock.items() if "Qwen2.5-VL" in models]
-    assert "much to gain" in slow
-    (linear,) = [text for models, text in stock.items() if "Qwen3-VL" in models]
-    assert "a matrix product already" in linear
-    assert doctor._stock("sglang", "0.4.0", SLOW) == {}
-    assert doctor._stock("sglang", "0.5.10", {**SLOW, "torch": None}) == {}
+def said_of(models, stock):
+    (text,) = [text for named, text in stock.items() if models in named]
+    return text
+
+
+def test_says_what_stock_computes_by_model(machine, stock):
+    machine("2.9.1+cu128", 91002)
+    assert "much to gain" in said_of("Qwen2.5-VL", stock("0.5.10"))
+    assert "a matrix product already" in said_of("Qwen3-VL", stock("0.5.10"))
+
+
+def test_says_something_to_gain_where_the_convolution_is_not_the_slow_one(machine, stock):
+    machine("2.9.1+cu128", 91500)
+    assert "something to gain" in said_of("Qwen2.5-VL", stock("0.5.10"))
+
+
+def test_says_nothing_of_stock_that_it_has_not_read(machine, stock):
+    machine("2.9.1+cu128", 91002)
+    assert stock("0.4.0") == {}
+
+
+def test_says_nothing_of_stock_where_torch_cannot_be_imported(monkeypatch, stock):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert stock("0.5.10") == {}
 
 
 def test_the_command_is_installed():

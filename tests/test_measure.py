@@ -6,7 +6,6 @@ import pytest
 
 from engine_ext.cli import main
 from engine_ext.measure import (
-    DEFAULT,
     NoProjection,
     Projection,
     advice,
@@ -69,5 +68,20 @@ def test_a_model_without_measure_is_a_mistake(capsys):
     assert "--model is for --measure" in capsys.readouterr().err
 
 
-def test_the_default_is_of_qwen3_vl_8b():
-    assert DEFAULT.patches == 67 * 120
+def test_without_a_model_the_sizes_are_those_of_qwen3_vl_8b(tmp_path, monkeypatch):
+    """As its published ``config.json`` has them."""
+    published = {
+        "depth": 27,
+        "hidden_size": 1152,
+        "in_channels": 3,
+        "out_hidden_size": 4096,
+        "patch_size": 16,
+        "temporal_patch_size": 2,
+    }
+    (tmp_path / "config.json").write_text(json.dumps({"vision_config": published}))
+    measured = []
+    monkeypatch.setattr("engine_ext.measure.measure", lambda sizes: measured.append(sizes))
+    main(["doctor", "--measure", "--json"])
+    main(["doctor", "--measure", "--json", "--model", str(tmp_path)])
+    by_default, of_the_model = measured
+    assert by_default == of_the_model

@@ -28,7 +28,7 @@ def installed(built, tmp_path_factory):
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     (wheel,) = built.glob("*.whl")
-    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel]
+    command = [python, "-I", "-m", "pip", "install", "--quiet", "--no-deps", wheel]
     subprocess.run(command, check=True, capture_output=True)
     return python
 

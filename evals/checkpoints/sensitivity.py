@@ -10,49 +10,19 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
+from evals.checkpoints import wrong_kernels
 from evals.checkpoints.batch import patch_projection
 from evals.checkpoints.measure import Answer, Batches, answers
 from evals.checkpoints.questions import Question
 
-
-def _random(kernel: Tensor) -> Tensor:
-    noise = torch.randn(kernel.shape, generator=torch.Generator().manual_seed(0))
-    return noise * kernel.std() + kernel.mean()
-
-
-def _time_before_channels(kernel: Tensor) -> Tensor:
-    return kernel.permute(0, 2, 1, 3, 4).reshape(kernel.shape)
-
-
-def _channels_last(kernel: Tensor) -> Tensor:
-    return kernel.permute(0, 2, 3, 4, 1).reshape(kernel.shape)
-
-
-def _rows_for_columns(kernel: Tensor) -> Tensor:
-    return kernel.transpose(3, 4)
-
-
-def _blue_first(kernel: Tensor) -> Tensor:
-    return kernel.flip(1)
-
-
-def swap_halves(kernel: Tensor) -> Tensor:
-    """The kernel `(D, C, T, P, P)` with its temporal slices in the wrong order."""
-    return kernel.flip(2)
-
-
-def _first_slice(kernel: Tensor) -> Tensor:
-    return torch.cat([kernel[:, :, :1], torch.zeros_like(kernel[:, :, 1:])], 2)
-
-
 DAMAGES: dict[str, Callable[[Tensor], Tensor]] = {
-    "random kernel": _random,
-    "C and T exchanged before flattening": _time_before_channels,
-    "flattened channels-last": _channels_last,
-    "H and W transposed": _rows_for_columns,
-    "BGR": _blue_first,
-    "temporal halves swapped": swap_halves,
-    "first temporal slice only": _first_slice,
+    "random kernel": wrong_kernels.random,
+    "C and T exchanged before flattening": wrong_kernels.time_before_channels,
+    "flattened channels-last": wrong_kernels.channels_last,
+    "H and W transposed": wrong_kernels.rows_for_columns,
+    "BGR": wrong_kernels.blue_first,
+    "temporal halves swapped": wrong_kernels.swapped_frames,
+    "first temporal slice only": wrong_kernels.first_frame_only,
 }
 
 

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
 from torch import Tensor
 
 from evals import checkpoints
+from evals.checkpoints import wrong_kernels
+from evals.checkpoints.copies import WEIGHTS, copy_with, kernel_of
 
 NO_FAULT = "none"
 FAULTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "random": lambda kernel: torch.randn_like(kernel) * kernel.std() + kernel.mean(),
-    "flattened channels-last": lambda k: k.permute(0, 2, 3, 4, 1).reshape(k.shape),
-    "H and W transposed": lambda kernel: kernel.transpose(3, 4),
-    "BGR": lambda kernel: kernel.flip(1),
-    "scaled by 1.1": lambda kernel: kernel * 1.1,
-    "temporal halves swapped": lambda kernel: kernel.flip(2),
+    "random": wrong_kernels.random,
+    "flattened channels-last": wrong_kernels.channels_last,
+    "H and W transposed": wrong_kernels.rows_for_columns,
+    "BGR": wrong_kernels.blue_first,
+    "scaled by 1.1": wrong_kernels.scaled,
+    "temporal halves swapped": wrong_kernels.swapped_frames,
 }
 """Kernels `(D, C, T, P, P)` made wrong. The bias has a fault of its own."""
 NO_BIAS = "bias dropped"
-CHANGES_ANSWERS = tuple(FAULTS)[:4]
+CHANGES_ANSWERS = ("random", "flattened channels-last", "H and W transposed", "BGR")
 """What scores must see; the others only log-probabilities do."""
 
 
 def faulty_copies(family: str, folder: Path, faults: Collection[str]) -> Iterator[tuple[str, Path]]:
     """Copies of the checkpoint in ``folder``, one for each of the faults that it can have."""
-    torch.manual_seed(0)
     source = checkpoints.path(family)
-    weights = load_file(source / "model.safetensors")
-    kernel = next(name for name in weights if name.endswith("patch_embed.proj.weight"))
-    bias = kernel.removesuffix("weight") + "bias"
-    changes = {fault: {kernel: damage(weights[kernel])} for fault, damage in FAULTS.items()}
-    if bias in weights:
-        changes[NO_BIAS] = {bias: torch.zeros_like(weights[bias])}
-    for fault in (fault for fault in changes if fault in faults):
-        copy = folder / f"{family}-{fault.replace(' ', '-')}"
-        shutil.copytree(source, copy)
-        wrong = {
-            name: tensor.contiguous() for name, tensor in {**weights, **changes[fault]}.items()
-        }
-        save_file(wrong, copy / "model.safetensors", metadata={"format": "pt"})
-        yield fault, copy
+    for fault in (*FAULTS, NO_BIAS):
+        target = folder / f"{family}-{fault.replace(' ', '-')}"
+        if fault in faults and (fault != NO_BIAS or _has_bias(source)):
+            yield fault, copy_with(source, target, partial(_inflict, fault))
+
+
+def _inflict(fault: str, weights: dict[str, Tensor]) -> None:
+    kernel = kernel_of(weights)
+    if fault == NO_BIAS:
+        bias = kernel.removesuffix("weight") + "bias"
+        weights[bias] = torch.zeros_like(weights[bias])
+    else:
+        weights[kernel] = FAULTS[fault](weights[kernel])
+
+
+def _has_bias(checkpoint: Path) -> bool:
+    with safe_open(checkpoint / WEIGHTS, "pt") as weights:
+        return any(name.endswith("patch_embed.proj.bias") for name in weights.keys())  # noqa: SIM118

@@ -1,5 +1,6 @@
 """Tests against the engine installed here; `make` builds the environments and runs them."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -24,6 +25,20 @@ def say(request):
             reporter.write_line(f"  ... {line}")
 
     return write
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory, say):
+    """``served(run, candidate)``: what a server said to everything, started once in a session."""
+    from evals.engines import ENGINES
+    from tests.engines.served import serve
+
+    @functools.cache
+    def once(run, candidate):
+        say(f"{ENGINES[NAME].shown}, {run}, extension {candidate} (40 s)")
+        return serve(run, candidate, tmp_path_factory.mktemp(candidate))
+
+    return once
 
 
 RECORD = pytest.StashKey[Record]()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
-
 from evals import checkpoints
+from evals.checkpoints.copies import WEIGHTS, copy_with, kernel_of
+from evals.checkpoints.wrong_kernels import blue_first
 
 NAN, MISSING, RENAMED, MISSHAPEN, ZERO = "nan", "missing", "renamed", "misshapen", "zero"
 TRUNCATED, BIASLESS = "truncated", "biasless"
@@ -16,44 +15,42 @@ TRUNCATED, BIASLESS = "truncated", "biasless"
 def changed(folder, family):
     """The path of a copy of ``family`` in ``folder`` that sees other colours; not damaged."""
 
-    def exchange_colours(weights, name):
-        weights[name] = weights[name].flip(1).contiguous()
-        bias = name.replace("weight", "bias")
+    def see_other_colours(weights, kernel, bias):
+        weights[kernel] = blue_first(weights[kernel])
         if bias in weights:
             weights[bias] = weights[bias] + 0.05
 
-    return _copy(folder, family, "changed", exchange_colours)
+    return _copy(folder, family, "changed", see_other_colours)
 
 
 def damaged(folder, family, damage):
     """The path of a copy of ``family`` in ``folder`` with this damage."""
 
-    def inflict(weights, name):
+    def inflict(weights, kernel, bias):
         if damage == NAN:
-            weights[name][5, 0, 1] = float("nan")
+            weights[kernel][5, 0, 1] = float("nan")
         elif damage == ZERO:
-            weights[name].zero_()
+            weights[kernel].zero_()
         elif damage == BIASLESS:
-            del weights[name.replace("weight", "bias")]
+            del weights[bias]
         elif damage == MISSHAPEN:
-            weights[name] = weights[name][:, :, :1].contiguous()
-        elif damage in (MISSING, RENAMED):
-            kept = weights.pop(name)
-            if damage == RENAMED:
-                weights[name.replace("visual.", "vision_model.")] = kept
+            weights[kernel] = weights[kernel][:, :, :1]
+        elif damage == MISSING:
+            del weights[kernel]
+        elif damage == RENAMED:
+            weights[kernel.replace("visual.", "vision_model.")] = weights.pop(kernel)
 
     path = _copy(folder, family, damage, inflict)
     if damage == TRUNCATED:
-        file = Path(path) / "model.safetensors"
+        file = Path(path) / WEIGHTS
         file.write_bytes(file.read_bytes()[:-1000])
     return path
 
 
 def _copy(folder, family, kind, change):
+    def change_the_projection(weights):
+        kernel = kernel_of(weights)
+        change(weights, kernel, kernel.removesuffix("weight") + "bias")
+
     target = folder / f"{family}-{kind}"
-    shutil.copytree(checkpoints.path(family), target)
-    file = target / "model.safetensors"
-    weights = load_file(file)
-    change(weights, next(key for key in weights if key.endswith("patch_embed.proj.weight")))
-    save_file(weights, file, metadata={"format": "pt"})
-    return str(target)
+    return str(copy_with(checkpoints.path(family), target, change_the_projection))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
@@ -16,25 +16,43 @@ def describe(model: Any) -> dict[str, Any]:
         "class": type(model).__name__,
         "convs": convs,
         "linear": list(linear),
-        "copies": {name: copies(module.weight) for name, module in linear.items()},
+        "copies": {name: copies(module) for name, module in linear.items()},
         "parameters": sum(p.numel() for p in model.parameters()),
     }
 
 
-def copies(weight: Any) -> int:
-    """In how many storages of this process the values of ``weight`` lie."""
+def copies(projection: Any) -> int:
+    """In how many storages a projection, and what answers for it, hold the values of its weight."""
     import torch
 
-    gc.collect()
-    gc.unfreeze()  # vLLM freezes what lives after start-up, which hides it from get_objects
-    tensors = [o for o in gc.get_objects() if type(o) in (torch.Tensor, torch.nn.Parameter)]
+    weight = projection.weight
     return len(
         {
             tensor.untyped_storage().data_ptr()
-            for tensor in tensors
-            if tensor.dtype == weight.dtype
-            and tensor.device == weight.device
-            and tensor.numel() == weight.numel()
-            and torch.equal(tensor.flatten(), weight.flatten())
+            for tensor in tensors_held(projection)
+            if (tensor.dtype, tensor.numel()) == (weight.dtype, weight.numel())
+            and torch.equal(tensor.flatten().to(weight.device), weight.flatten())
         }
     )
+
+
+def tensors_held(holder: Any) -> Iterator[Any]:
+    """Every tensor that can be reached from an object over modules, containers and our objects."""
+    import torch
+
+    seen: set[int] = set()
+    waiting = [holder]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, torch.Tensor):
+            yield one
+            waiting += vars(one).values()
+        elif isinstance(one, Mapping):
+            waiting += one.values()
+        elif isinstance(one, (list, tuple, set, frozenset)):
+            waiting += one
+        elif isinstance(one, torch.nn.Module) or type(one).__module__.startswith("engine_ext"):
+            waiting += getattr(one, "__dict__", {}).values()

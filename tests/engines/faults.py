@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from engine_ext.patch_embed import geometry
 from engine_ext.patch_embed.linear import PatchLinear
+from evals.checkpoints import wrong_kernels
 from tests.engines.damage import BIASLESS, changed, damaged
 
 LOAD, UPDATE = "load", "update"
@@ -36,9 +37,9 @@ class Fault:
     replaces: Callable[[Any], PatchLinear] | None = None
 
 
-def _product(matrix=lambda weight: weight.flatten(1), bias=lambda bias: bias):
-    """A product with another matrix or bias than the layer's."""
-    return lambda layer, rows: F.linear(rows, matrix(layer.weight), bias(layer.bias))
+def _product(kernel=lambda kernel: kernel, bias=lambda bias: bias):
+    """A product with another kernel or bias than the layer's."""
+    return lambda layer, rows: F.linear(rows, kernel(layer.weight).flatten(1), bias(layer.bias))
 
 
 def _spoiled_product(layer, rows):
@@ -114,18 +115,16 @@ FAULTS = [
         "height and width exchanged before flattening",
         LOAD,
         NOT_EQUAL,
-        _product(lambda w: w.transpose(3, 4).flatten(1)),
+        _product(wrong_kernels.rows_for_columns),
     ),
     Fault(
         "channels and time exchanged",
         LOAD,
         NOT_EQUAL,
-        _product(lambda w: w.transpose(1, 2).flatten(1)),
+        _product(wrong_kernels.time_before_channels),
     ),
-    Fault(
-        "channels last", LOAD, NOT_EQUAL, _product(lambda w: w.permute(0, 2, 3, 4, 1).flatten(1))
-    ),
-    Fault("frames exchanged", LOAD, NOT_EQUAL, _product(lambda w: w.flip(2).flatten(1))),
+    Fault("channels last", LOAD, NOT_EQUAL, _product(wrong_kernels.channels_last)),
+    Fault("frames exchanged", LOAD, NOT_EQUAL, _product(wrong_kernels.swapped_frames)),
     Fault("bias missing", LOAD, NOT_EQUAL, _product(bias=lambda b: None)),
     Fault("bias shifted by one channel", LOAD, NOT_EQUAL, _product(bias=lambda b: b.roll(1))),
     Fault("one output is not a number", LOAD, "relative difference nan", _spoiled_product),
@@ -151,13 +150,13 @@ FAULTS = [
         "kernel transposed on its way in",
         LOAD,
         NOT_THOSE,
-        arrives=_puts(lambda held, loaded: loaded.transpose(3, 4), ["weight"]),
+        arrives=_puts(lambda held, loaded: wrong_kernels.rows_for_columns(loaded), ["weight"]),
     ),
     Fault(
         "frames exchanged on their way in",
         LOAD,
         NOT_THOSE,
-        arrives=_puts(lambda held, loaded: loaded.flip(2), ["weight"]),
+        arrives=_puts(lambda held, loaded: wrong_kernels.swapped_frames(loaded), ["weight"]),
     ),
     Fault(
         "one percent of noise on its way in",
@@ -169,7 +168,7 @@ FAULTS = [
         "scaled by 1.1 on its way in",
         LOAD,
         NOT_THOSE,
-        arrives=_puts(lambda held, loaded: loaded * 1.1),
+        arrives=_puts(lambda held, loaded: wrong_kernels.scaled(loaded)),
     ),
     Fault(
         "another dtype after loading",
@@ -222,7 +221,7 @@ FAULTS = [
         "an update is transposed on its way in",
         UPDATE,
         NOT_THOSE,
-        arrives=_puts(lambda held, loaded: loaded.transpose(3, 4), ["weight"]),
+        arrives=_puts(lambda held, loaded: wrong_kernels.rows_for_columns(loaded), ["weight"]),
     ),
     Fault(
         "an update spoils a value",

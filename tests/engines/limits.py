@@ -16,16 +16,18 @@ NAME = next((name for name in ("sglang", "vllm") if find_spec(name)), "")
 VERSION = parse_version(installed_version(NAME) or "") if NAME else (0,)
 IS_OLD_SGLANG = NAME == "sglang" and VERSION < (0, 5, 11)
 
-ON = {"ENGINE_EXT": os.environ.get("TESTED_FEATURES", "linear,mrope")}
-"""Variables that switch on what is on by default on a GPU, or what one wants to see tested."""
+ON: dict[str, str] = {}
+"""Variables for an engine with the extension: none, so that it does what it does by default."""
+if "TESTED_FEATURES" in os.environ:  # what somebody wants to see tested in place of the default
+    ON["ENGINE_EXT"] = os.environ["TESTED_FEATURES"]
 if IS_OLD_SGLANG:  # it loads no plugins
     ON["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
     ON["SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"] = "engine_ext.sglang.processors"
 OFF = {"ENGINE_EXT": "off"}
 
 RECORDS = "RELIABILITY_RECORDS"
-"""Environment variable: the folder to record in; what is slow runs only then."""
-slow = pytest.mark.skipif(not os.environ.get(RECORDS), reason="slow: make reliability")
+"""Environment variable: the folder to record in what the tests show."""
+slow = pytest.mark.slow
 
 _PIXELS = {"ENGINE_EXT": "linear,pixels"}
 HAS_PIXELS = NAME == "" or not untried(NAME, ".".join(map(str, VERSION)), _PIXELS)

@@ -1,11 +1,20 @@
-"""What the tests ask a served model: one conversation for each shape a request can have."""
+"""What the tests ask a served model: every shape a request can have, and pictures of every kind."""
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from evals import checkpoints
-from evals.checkpoints.questions import chat_content, held_out
+from evals.checkpoints.questions import chat_content, held_out, large
+from evals.data_url import data_url
+
+SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
+"""In tokens, width and height: one row, one column, prime, odd and even counts."""
+MODES = ["L", "RGBA", "P", "I;16"]
 
 
 def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, Any]:
@@ -25,3 +34,38 @@ def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, A
         "text": text["text"],
     }
     return {**found, "video": chat_content(clip)} if video else found
+
+
+def pictures(family: str, video: bool = True) -> dict[str, Any]:
+    """The content of one user message by name: odd sizes, modes, an animation and, if wanted, an
+    image beside a clip."""
+    side = checkpoints.side(family)
+    token = side // 2  # a small image has two tokens along each side
+    question = next(q for q in held_out(limit=12, side=side) if not q.is_video)
+    small = question.images[0]
+    big = small.resize((large(side), large(side)))
+    text = {"type": "text", "text": question.text}
+    found = {}
+    for columns, rows in SIZES:
+        picture = small.resize((columns * token, rows * token))
+        found[f"{columns}x{rows} tokens"] = [_encoded(picture), text]
+    for mode in MODES:
+        found[f"mode {mode}"] = [_encoded(_in_mode(big, mode)), text]
+    found["animated"] = [_encoded(big, "GIF", append_images=[small]), text]
+    if video:
+        clip = next(q for q in held_out(limit=12, side=side) if q.is_video)
+        found["image and video"] = [_encoded(big), *chat_content(clip)]
+    return found
+
+
+def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
+    if mode == "I;16":
+        return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 256)
+    return picture.convert(mode)
+
+
+def _encoded(picture: Image.Image, kind: str = "PNG", **settings: Any) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, save_all=bool(settings), **settings)
+    url = data_url(f"image/{kind.lower()}", buffer.getvalue())
+    return {"type": "image_url", "image_url": {"url": url}}

@@ -32,6 +32,10 @@ def extended():
 
     from engine_ext.sglang.architectures import ARCHITECTURES
     from engine_ext.sglang.overrides import register_overrides
+    from evals import checkpoints
+    from evals.sglang_loader import load
+
+    load(str(checkpoints.path("qwen2_vl")))  # starts the parallel state, by a model of its own
 
     @contextmanager
     def use():

@@ -3,7 +3,7 @@
 import pytest
 
 from evals import checkpoints
-from tests.engines.limits import OFF, PIXELS_TOLERANCE, slow, with_pixels
+from tests.engines.limits import PIXELS_TOLERANCE, slow, with_pixels
 from tests.engines.sglang.offline import run
 
 PIXELS = {"ENGINE_EXT": "linear,pixels"}
@@ -21,21 +21,22 @@ pytestmark = with_pixels
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
-def replies(request, say):
+def replies(request, served, say):
+    """An engine's to features, and stock's to the same image over HTTP."""
     family = request.param
-    model = str(checkpoints.path(family))
-    say(f"SGLang, {family}: an engine with raw pixels, and one of stock (30 s each)")
+    say(f"SGLang, {family}: an engine with raw pixels (30 s)")
     steps = [["processed", kind] for kind in (*TAKEN, *REFUSED, *TAKEN)]
-    found = run(family, model, steps, **PIXELS)
-    (stock,) = run(family, model, [["processed", "normalised"]], **OFF)
-    return found, stock
+    found = run(family, str(checkpoints.path(family)), steps, **PIXELS)
+    return found, served(family, "off").replies["image"]
 
 
-def test_those_of_a_processor_are_answered_as_stock_answers_them(replies):
+def test_those_of_a_processor_are_answered_as_stock_answers_the_image(replies):
     found, stock = replies
     for reply in (*found[: len(TAKEN)], *found[-len(TAKEN) :]):  # before an error, and after
-        assert reply["tokens"] == stock["tokens"]
-        assert reply["logprobs"] == pytest.approx(stock["logprobs"], abs=PIXELS_TOLERANCE)
+        count = len(reply["tokens"])
+        assert tuple(reply["tokens"]) == stock.tokens[:count]
+        assert reply["logprobs"] == pytest.approx(stock.logprobs[:count], abs=PIXELS_TOLERANCE)
+        assert reply["prompt tokens"] == stock.prompt_tokens
 
 
 def test_others_are_errors_that_name_what_was_found_and_expected(replies):

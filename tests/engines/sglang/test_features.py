@@ -18,22 +18,6 @@ without_amx = pytest.mark.skipif(torch.cpu._is_amx_tile_supported(), reason="thi
 
 
 @slow
-@pytest.mark.shows("features", "cache of prefixes (radix cache)")
-def test_a_prefix_in_the_cache_gives_the_same_answer(say):
-    say(f"SGLang, {FAMILY}, with its cache of prefixes, extension on and off (1 min)")
-    steps = [["ask", 0], ["ask", 0]]
-    found, expected = (
-        run(FAMILY, MODEL, steps, {"disable_radix_cache": False}, **switch) for switch in (ON, OFF)
-    )
-    for first, again in (found, expected):
-        assert first["cached"] < again["cached"]
-        assert again["tokens"] == first["tokens"]
-    assert found[1]["cached"] == expected[1]["cached"]
-    for ours, stock in zip(found, expected, strict=True):
-        assert_same_answers(ours, stock)
-
-
-@slow
 @without_amx
 @pytest.mark.shows("features", "language model quantised online, {quantization}")
 @pytest.mark.parametrize("quantization", ["fp8", "w8a8_int8"])

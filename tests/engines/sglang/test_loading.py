@@ -1,6 +1,5 @@
 """What loads with the extension, what holds no tower, and what must not load."""
 
-import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -9,12 +8,13 @@ import torch
 
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
+from evals.checkpoints.copies import copy_pickled, copy_without_weights, kernel_of
 from evals.engines import SGLANG
 from evals.servers import ServerFailed, cpu_server
 from evals.sglang_loader import load
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
-from tests.engines.limits import NAME, ON, VERSION, families, with_pixels
+from tests.engines.limits import NAME, ON, VERSION, families, slow, with_pixels
 
 EQUAL_WEIGHTS = "weights equal, and verified"
 
@@ -61,6 +61,7 @@ def test_what_sglang_0_5_9_skips_of_qwen3_vl_stops_the_load(extended):
         load(str(checkpoints.path("qwen3_vl")))
 
 
+@slow
 def test_a_server_over_a_checkpoint_without_the_weight_ends_and_says_why(tmp_path):
     model = Path(damaged(tmp_path, "glm4v", MISSING))
     server = cpu_server(SGLANG, model, tmp_path / "log", environ=ON)
@@ -73,7 +74,6 @@ def test_a_server_over_a_checkpoint_without_the_weight_ends_and_says_why(tmp_pat
 
 @pytest.mark.shows("weight paths", "initial load, dummy weights")
 def test_dummy_weights_load_and_verify(extended, status_lines, record_property):
-    load(str(checkpoints.path("qwen2_5_vl")))  # starts the parallel state
     with extended():
         model = load(str(checkpoints.path("qwen2_5_vl")), load_format="dummy")
     assert describe(model)["linear"] == ["visual.patch_embed.proj"]
@@ -86,17 +86,11 @@ def test_dummy_weights_load_and_verify(extended, status_lines, record_property):
 def test_weights_in_a_pickled_checkpoint_load_and_verify(
     extended, status_lines, tmp_path, record_property
 ):
-    from safetensors.torch import load_file
-
-    model = tmp_path / "pickled"
-    shutil.copytree(checkpoints.path("qwen2_5_vl"), model)
-    weights = load_file(model / "model.safetensors")
-    torch.save(weights, model / "pytorch_model.bin")
-    (model / "model.safetensors").unlink()
+    model = copy_pickled(checkpoints.path("qwen2_5_vl"), tmp_path / "pickled")
+    weights = torch.load(model / "pytorch_model.bin")
     with extended():
         loaded = load(str(model)).visual.patch_embed.proj.weight
-    (name,) = (name for name in weights if name.endswith("patch_embed.proj.weight"))
-    assert torch.equal(loaded, weights[name])
+    assert torch.equal(loaded, weights[kernel_of(weights)])
     assert status_lines()[-1]["modules"][0]["difference"] < 1e-5
     record_property("found", EQUAL_WEIGHTS)
 
@@ -108,8 +102,7 @@ def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path, reco
     from sglang.srt.model_loader.loader import ShardedStateLoader
 
     checkpoint = checkpoints.path("qwen2_5_vl")
-    shards = tmp_path / "shards"
-    shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
+    shards = copy_without_weights(checkpoint, tmp_path / "shards")
     with extended() if saved_by == "the extension" else nullcontext():
         saved = load(str(checkpoint))
     ShardedStateLoader.save_model(saved, str(shards))
@@ -126,8 +119,7 @@ def test_shards_without_the_weight_stop_the_load(extended, tmp_path):
     from sglang.srt.model_loader.loader import ShardedStateLoader
 
     checkpoint = checkpoints.path("qwen2_5_vl")
-    shards = tmp_path / "shards"
-    shutil.copytree(checkpoint, shards, ignore=shutil.ignore_patterns("*.safetensors"))
+    shards = copy_without_weights(checkpoint, tmp_path / "shards")
     ShardedStateLoader.save_model(load(str(checkpoint)), str(shards))
     (shard,) = shards.glob("*.safetensors")
     weights = load_file(shard)
@@ -165,9 +157,9 @@ def test_a_launch_for_one_half_of_the_model_loads(only, extended, status_lines):
         assert found["linear"] == lines == []
 
 
-def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_lines, monkeypatch):
-    """On a CPU with AMX, SGLang packs the weights of convolutions that have a bias."""
-    monkeypatch.setenv("ENGINE_EXT", "linear")
+@pytest.fixture
+def packing(monkeypatch):
+    """As on a CPU with AMX, where SGLang packs the weights of convolutions that have a bias."""
     conv = pytest.importorskip("sglang.srt.layers.conv")
     if not hasattr(conv, "PackWeightMethod"):
         pytest.skip("this SGLang packs no convolution")
@@ -183,6 +175,10 @@ def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_line
         self.quant_method = Packing()
 
     monkeypatch.setattr(conv.Conv3dLayer, "__init__", packed)
+
+
+@pytest.mark.usefixtures("packing")
+def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_lines):
     with extended():
         model = load(str(checkpoints.path("qwen3_vl")))
     assert describe(model)["convs"] == ["visual.patch_embed.proj"]
@@ -192,9 +188,9 @@ def test_a_convolution_that_the_engine_packs_is_left_alone(extended, status_line
 
 
 @with_pixels
+@pytest.mark.usefixtures("packing")
 def test_with_raw_pixels_a_model_of_which_nothing_is_replaced_is_not_loaded(extended, monkeypatch):
     """Its processor gives what no projection there would take."""
-    monkeypatch.setattr("engine_ext.patch_embed.geometry._why_not", lambda conv: "a reason")
     monkeypatch.setenv("ENGINE_EXT", "linear,pixels")
     with extended(), pytest.raises(VerificationError, match="take pixels out of ENGINE_EXT"):
         load(str(checkpoints.path("qwen3_vl")))

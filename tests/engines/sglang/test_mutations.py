@@ -8,7 +8,7 @@ from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
 from evals.sglang_loader import load
 from tests.engines import faults, injection
-from tests.engines.limits import OFF, ON, VERSION
+from tests.engines.limits import OFF, ON, VERSION, slow
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
 FAMILY = "glm4v"  # its projection has a bias
@@ -18,7 +18,6 @@ MODEL = str(checkpoints.path(FAMILY))
 @pytest.fixture(scope="module")
 def loads(extended):
     """What SGLang's loader said under each fault; an empty text where it loaded."""
-    load(MODEL)  # starts the parallel state, which no fault must meet
     said = {}
     for name in ["", *(fault.name for fault in faults.at(faults.LOAD))]:
         said[name] = ""
@@ -80,28 +79,33 @@ def assert_refused_without_loss(update, pattern):
     assert_same_answers(update["answers"], update["stock"])
 
 
+@slow
 @pytest.mark.shows("mutations", "{fault.name}")
 @pytest.mark.parametrize("fault", faults.at(faults.UPDATE), ids=lambda fault: fault.name)
 def test_a_faulty_update_is_refused_and_the_engine_answers_as_before(fault, updates):
     assert_refused_without_loss(updates[fault.name], fault.said)
 
 
+@slow
 @pytest.mark.shows("mutations", faults.HALF)
 def test_half_a_checkpoint_is_refused_and_the_engine_answers_as_before(updates):
     assert_refused_without_loss(updates[faults.HALF], "bias: not among the weights of this update")
 
 
+@slow
 def test_the_same_update_without_a_fault_is_taken(updates):
     assert updates[None]["said"][0] is True
     assert updates[None]["answers"]["logprobs"] != updates[None]["stock"]["logprobs"]
 
 
+@slow
 def test_every_fault_of_the_table_was_stopped(loads, updates):
     stopped = [name for name, said in loads.items() if said]
     stopped += [name for name, update in updates.items() if not update["said"][0]]
     assert stopped == [*(fault.name for fault in faults.FAULTS), faults.HALF]
 
 
+@slow
 @pytest.mark.skipif(VERSION < (0, 5, 11), reason="two ranks on a CPU: tried on newer ones")
 @pytest.mark.shows("mutations", faults.ONE_RANK)
 def test_a_group_in_which_one_rank_is_stock_does_not_start(tmp_path):

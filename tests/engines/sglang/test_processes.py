@@ -14,18 +14,16 @@ pytestmark = pytest.mark.skipif(IS_OLD_SGLANG, reason="this SGLang loads no plug
 
 PROCESSES = {
     "main": "sglang.launch_server",
-    "scheduler": "sglang.srt.managers.scheduler",
     "detokenizer": "sglang.srt.managers.detokenizer_manager",
+    "scheduler": "sglang.srt.managers.scheduler",
 }
+"""By the module that each runs, from what imports least to what imports most."""
 
 SETS = ("DG_JIT_CACHE_DIR", "DG_JIT_USE_NVRTC", "TLLM_LOG_LEVEL")
 """What SGLang sets when its layers are imported, as the hooks have them imported."""
 
 LOADS_PLUGINS = """
 import importlib, json, logging, os, signal, sys, threading
-
-importlib.import_module(sys.argv[1])
-import torch
 
 def state():
     return {
@@ -41,35 +39,52 @@ def state():
         "signals": [str(signal.getsignal(number)) for number in signal.Signals],
     }
 
-before, modules = state(), set(sys.modules)
-from sglang.srt.plugins import load_plugins
-load_plugins()
-from sglang.srt.layers.rotary_embedding import MRotaryEmbedding
-from sglang.srt.model_loader import loader, utils
-print(json.dumps({
-    "before": before,
-    "after": state(),
-    "new": sorted(set(sys.modules) - modules),
-    "hooked": hasattr(utils.get_model_architecture, "__wrapped__"),
-    "everywhere": loader.get_model_architecture is utils.get_model_architecture,
-    "positions": [
-        hasattr(getattr(MRotaryEmbedding, name), "__wrapped__")
-        for name in ("get_rope_index", "get_rope_index_glm4v", "get_rope_index_ernie45")
-    ],
-}))
+def load():
+    before, modules = state(), set(sys.modules)
+    from sglang.srt.plugins import load_plugins
+    load_plugins()
+    from sglang.srt.layers.rotary_embedding import MRotaryEmbedding
+    from sglang.srt.model_loader import loader, utils
+    return {
+        "before": before,
+        "after": state(),
+        "new": sorted(set(sys.modules) - modules),
+        "hooked": hasattr(utils.get_model_architecture, "__wrapped__"),
+        "everywhere": loader.get_model_architecture is utils.get_model_architecture,
+        "positions": [
+            hasattr(getattr(MRotaryEmbedding, name), "__wrapped__")
+            for name in ("get_rope_index", "get_rope_index_glm4v", "get_rope_index_ernie45")
+        ],
+    }
+
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    import torch
+    sys.stdout.flush()
+    if os.fork() == 0:  # what it loads, the next does not have
+        print(json.dumps(load()), flush=True)
+        os._exit(0)
+    assert os.wait()[1] == 0
 """
 
 
-@pytest.fixture(scope="module", params=PROCESSES)
-def process(request):
+@pytest.fixture(scope="module")
+def processes():
+    """What loading the plugins did to each: forks of one process, as importing takes long."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", LOADS_PLUGINS, PROCESSES[request.param]],
+        [sys.executable, "-W", "ignore", "-c", LOADS_PLUGINS, *PROCESSES.values()],
         capture_output=True,
         text=True,
         env={**os.environ, **SGLANG.cpu_environ},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return dict(zip(PROCESSES, found, strict=True))
+
+
+@pytest.fixture(params=PROCESSES)
+def process(request, processes):
+    return processes[request.param]
 
 
 def test_the_hook_is_in_place(process):

@@ -102,8 +102,11 @@ def processed(engine: Any, family: str, kind: str) -> dict[str, Any]:
         )
     except ValueError as error:
         return {"error": str(error)}
-    logprobs = [step[0] for step in output["meta_info"]["output_token_logprobs"]]
-    return {"tokens": output["output_ids"], "logprobs": logprobs}
+    return {
+        "tokens": [processor.tokenizer.decode([token]) for token in output["output_ids"]],
+        "logprobs": [step[0] for step in output["meta_info"]["output_token_logprobs"]],
+        "prompt tokens": output["meta_info"]["prompt_tokens"],
+    }
 
 
 def _wait_until_idle(engine: Any) -> None:
@@ -153,6 +156,12 @@ def fault(engine: Any, family: str, name: str) -> list[Any]:
     return [True, ""]
 
 
+def flush(engine: Any, family: str) -> list[Any]:
+    """Empty the cache of prefixes, not that of what the tower gave."""
+    _wait_until_idle(engine)
+    return [True, ""]
+
+
 def memory(engine: Any, family: str) -> list[Any]:
     """Release the memory of weights and cache, and take it again."""
     engine.release_memory_occupation()
@@ -196,6 +205,7 @@ STEPS = {
     "disk": disk,
     "distributed": distributed,
     "fault": fault,
+    "flush": flush,
     "ipc": ipc,
     "memory": memory,
     "processed": processed,

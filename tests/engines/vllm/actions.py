@@ -1,20 +1,19 @@
 """What a test can have a running vLLM engine do: answer, take new weights, save what it holds.
 
-Runs in the process of ``offline.py``. Every action takes the engine and its run, and returns what
-JSON can hold.
+Runs in the process of ``offline.py``. Every action takes the engine and the family of its model,
+and returns what JSON can hold.
 """
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
-from tests.engines.vllm import on_model
+from tests.engines.vllm import conditions, on_model
 
 
-def act(name: str, llm: Any, run: dict[str, Any], **arguments: Any) -> Any:
-    return ACTIONS[name](llm, run, **arguments)
+def act(name: str, llm: Any, family: str, **arguments: Any) -> Any:
+    return ACTIONS[name](llm, family, **arguments)
 
 
 def every_rank(llm: Any) -> list[dict[str, Any]]:
@@ -24,7 +23,7 @@ def every_rank(llm: Any) -> list[dict[str, Any]]:
     return llm.apply_model(describe)
 
 
-def replies(llm: Any, run: dict[str, Any], skip: int = 0, **request: Any) -> dict[str, Any]:
+def replies(llm: Any, family: str, skip: int = 0, **request: Any) -> dict[str, Any]:
     """Greedy replies to an image, two images, a text and a clip: tokens and log-probabilities."""
     from vllm import SamplingParams
 
@@ -33,7 +32,6 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0, **request: Any) -> dic
 
     sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
     found = {}
-    family = run["family"]
     for name, content in conversations(family, skip, serves_video(family)).items():
         messages = [{"role": "user", "content": content}]
         (output,) = llm.chat(messages, sampling, use_tqdm=False, **request)[0].outputs
@@ -45,28 +43,14 @@ def replies(llm: Any, run: dict[str, Any], skip: int = 0, **request: Any) -> dic
     return found
 
 
-def reload(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
+def reload(llm: Any, family: str, skip: int) -> dict[str, Any]:
     """Overwrite the projection, let vLLM reload the checkpoint, and ask about images not cached."""
     llm.apply_model(on_model.spoil)
     llm.collective_rpc("reload_weights")
-    return replies(llm, run, skip=12)
+    return replies(llm, family, skip)
 
 
-def reload_damaged(llm: Any, run: dict[str, Any]) -> dict[str, Any]:
-    """Reload a damaged checkpoint, and ask about images not cached whatever comes of it."""
-    if not reload_names_a_checkpoint():
-        return {"error": None, "replies": None}
-    return update(llm, run, by="reload from disk", path=run["damaged"], skip=24)
-
-
-def reload_names_a_checkpoint() -> bool:
-    """vLLM 0.11 reloads what it has loaded, and nothing else."""
-    from vllm.v1.worker.gpu_model_runner import GPUModelRunner
-
-    return "weights_path" in inspect.signature(GPUModelRunner.reload_weights).parameters
-
-
-def update(llm: Any, run: dict[str, Any], by: str, path: str, skip: int) -> dict[str, Any]:
+def update(llm: Any, family: str, by: str, path: str, skip: int) -> dict[str, Any]:
     """Update the weights from a checkpoint, and ask about images not cached whatever comes of it.
 
     A run in which stock no longer answers must end with it: requests that failed inside this
@@ -78,7 +62,7 @@ def update(llm: Any, run: dict[str, Any], by: str, path: str, skip: int) -> dict
     except Exception as refused:
         result["error"] = causes(refused)
     try:
-        result["replies"] = replies(llm, run, skip=skip)
+        result["replies"] = replies(llm, family, skip=skip)
     except Exception as dead:
         result["no replies"] = causes(dead)
     return result
@@ -102,33 +86,26 @@ UPDATES = {
 """The ways to put the weights of a checkpoint into a running engine."""
 
 
-def fault(llm: Any, run: dict[str, Any], of: str) -> None:
-    """Let a deliberate fault act from now on; no name, none (tests/engines/injection.py)."""
-    from tests.engines import injection
-
-    injection.activate(of)
-
-
-def save_shards(llm: Any, run: dict[str, Any], path: str) -> list[str]:
+def save_shards(llm: Any, family: str, path: str) -> list[str]:
     """Save the model for ``load_format=sharded_state``; the names of the files."""
     llm.llm_engine.engine_core.save_sharded_state(path)
     return sorted(file.name for file in Path(path).glob("model-*.safetensors"))
 
 
-def sleep(llm: Any, run: dict[str, Any], level: int, skip: int) -> dict[str, Any]:
+def sleep(llm: Any, family: str, level: int, skip: int) -> dict[str, Any]:
     """Sleep, wake up and ask about images not cached."""
     llm.sleep(level=level)
     llm.wake_up()
-    return replies(llm, run, skip=skip)
+    return replies(llm, family, skip=skip)
 
 
-def ask_with_adapter(llm: Any, run: dict[str, Any], path: str) -> dict[str, Any]:
+def ask_with_adapter(llm: Any, family: str, path: str) -> dict[str, Any]:
     from vllm.lora.request import LoRARequest
 
-    return replies(llm, run, lora_request=LoRARequest("adapter", 1, path))
+    return replies(llm, family, lora_request=LoRARequest("adapter", 1, path))
 
 
-def cache_hits(llm: Any, run: dict[str, Any]) -> dict[str, int]:
+def cache_hits(llm: Any, family: str) -> dict[str, int]:
     """How often vLLM has found what it looked for in its caches."""
     return {
         metric.name: metric.value
@@ -141,16 +118,14 @@ ACTIONS = {
     "reload": reload,
     "ask_with_adapter": ask_with_adapter,
     "cache_hits": cache_hits,
-    "adapted": lambda llm, run: llm.apply_model(on_model.adapted)[0],
-    "encode_as_captured": lambda llm, run: llm.apply_model(on_model.encode_as_captured)[0],
-    "fault": fault,
-    "reload_damaged": reload_damaged,
+    "adapted": lambda llm, family: llm.apply_model(on_model.adapted)[0],
+    "encode_as_captured": lambda llm, family: llm.apply_model(on_model.encode_as_captured)[0],
+    "fault": lambda llm, family, of: conditions.choose(of),
+    "spoil": lambda llm, family: len(llm.apply_model(on_model.spoil)),
     "update": update,
     "save_shards": save_shards,
     "sleep": sleep,
     "ask": replies,
-    "ask_others": lambda llm, run: replies(llm, run, skip=12),
-    "ask_more": lambda llm, run: replies(llm, run, skip=24),
 }
 
 

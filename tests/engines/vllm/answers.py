@@ -9,7 +9,7 @@ from tests.engines.limits import ON, PIXELS_TOLERANCE
 
 TOLERANCE = {
     "float32": 1e-5,
-    "bfloat16": PIXELS_TOLERANCE if "pixels" in ON["ENGINE_EXT"] else LOGPROB_TOLERANCE,
+    "bfloat16": PIXELS_TOLERANCE if "pixels" in ON.get("ENGINE_EXT", "") else LOGPROB_TOLERANCE,
 }
 
 

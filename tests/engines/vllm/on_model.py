@@ -16,6 +16,7 @@ def weights(path: str) -> Iterator[tuple[str, Any]]:
 
 
 def spoil(model: Any) -> None:
+    """Overwrite the projections in place."""
     import torch
 
     from engine_ext.patch_embed.linear import PatchLinear
@@ -23,7 +24,8 @@ def spoil(model: Any) -> None:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, PatchLinear):
-                module.weight.fill_(7.0)
+                for parameter in module.parameters():
+                    parameter.fill_(7.0)
 
 
 @dataclass

@@ -2,10 +2,9 @@
 
 import pytest
 
-from evals import checkpoints
-from tests.engines.limits import VERSION, slow
+from tests.engines.limits import OFF, ON, VERSION, slow
 from tests.engines.vllm.answers import assert_same, differ, said
-from tests.engines.vllm.arms import ADAPTED
+from tests.engines.vllm.runs import ADAPTED, SERVED, UNBIASED, of
 
 PROJECTION = "visual.patch_embed.proj"
 
@@ -21,7 +20,7 @@ adapts_towers = pytest.mark.skipif(
 
 @pytest.mark.shows("features", "caches of prefixes and of preprocessed images")
 def test_an_image_asked_twice_is_answered_from_the_caches_as_stock_does(arms):
-    found, expected = arms.extension["caches"], arms.stock["caches"]
+    found, expected = arms.extension[SERVED], arms.stock[SERVED]
     assert_same(found["replies"], expected["replies"])
     assert_same(found["again"], expected["again"])
     assert_same(found["again"], found["replies"])
@@ -63,6 +62,7 @@ def test_a_quantized_language_model_answers_as_on_stock(arms, record_property):
     assert_same(found["replies"], expected["replies"])
 
 
+@slow
 @pytest.mark.shows("features", "quantized on loading (fp8)")
 def test_stock_quantizes_nothing_to_fp8_on_this_cpu(arms, record_property):
     found, expected = (arm["fp8"]["error"] for arm in (arms.extension, arms.stock))
@@ -88,8 +88,8 @@ def test_a_compiled_model_does_as_stock_compiled_the_same_way(what, compiled, re
 
 
 @pytest.fixture(scope="module")
-def compiled(offline):
+def compiled(engines):
     """The engines of COMPILED with the extension, and without."""
-    model = {"model": str(checkpoints.path("qwen2_5_vl")), "family": "qwen2_5_vl"}
-    runs = [{**model, "engine": {"enforce_eager": False, **more}} for more in COMPILED.values()]
-    return [offline(runs, ENGINE_EXT=arm, TORCHDYNAMO_DISABLE="0")[0] for arm in ("linear", "off")]
+    runs = [of(UNBIASED, engine={"enforce_eager": False, **more}) for more in COMPILED.values()]
+    with_it, without = (engines(**arm, TORCHDYNAMO_DISABLE="0") for arm in (ON, OFF))
+    return [with_it(run) for run in runs], [without(run) for run in runs]

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from PIL import Image
+from vllm import ModelRegistry
 from vllm.config import ModelConfig
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.plugins import load_general_plugins
@@ -39,7 +40,12 @@ def model(monkeypatch):
 
 def _forget_overrides():
     """They are made once in a process, with the features that are on then."""
-    for name in [name for name in vars(overrides) if name.endswith(overrides._SUFFIX)]:
+    registered = (
+        entry.class_name
+        for entry in ModelRegistry.models.values()
+        if getattr(entry, "module_name", "") == overrides.__name__
+    )
+    for name in vars(overrides).keys() & set(registered):
         delattr(overrides, name)
 
 

@@ -4,17 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import vllm
 from vllm import ModelRegistry
+from vllm.config import ModelConfig
+from vllm.model_executor.model_loader import get_model_architecture
 from vllm.model_executor.models import registry
+from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from engine_ext.vllm import log, plugin
 from engine_ext.vllm.architectures import ARCHITECTURES
 from engine_ext.vllm.coverage import architectures_with_conv3d, missing_overrides
 from engine_ext.vllm.overrides import register_overrides
+from evals.checkpoints import path
+from tests.engines.limits import slow
 
 STOCK = registry._VLLM_MODELS
 VLLM_FOLDER = Path(next(iter(vllm.__path__)))
@@ -22,9 +28,17 @@ VLLM_FOLDER = Path(next(iter(vllm.__path__)))
 
 @pytest.fixture
 def models(monkeypatch):
-    """The registry's table, restored after the test."""
-    monkeypatch.setattr(ModelRegistry, "models", dict(ModelRegistry.models))
-    return ModelRegistry.models
+    """The registry's table as vLLM makes it, whatever was registered before; restored after."""
+    stock = {
+        name: registry._LazyRegisteredModel(module_of(file), class_name)
+        for name, (file, class_name) in STOCK.items()
+    }
+    monkeypatch.setattr(ModelRegistry, "models", stock)
+    return stock
+
+
+def module_of(file):
+    return file if "." in file else f"vllm.model_executor.models.{file}"
 
 
 def is_overridden(entry):
@@ -99,7 +113,7 @@ def test_an_architecture_of_another_plugin_is_left_to_it(models):
     assert models[name].module_name == "another_plugin.models"
 
 
-def test_an_override_is_the_engines_class_with_its_name_and_processor(models):
+def test_an_override_is_the_engines_class_with_its_name(models):
     plugin.register()
     override = models["Qwen2_5_VLForConditionalGeneration"].load_model_cls()
     from vllm.model_executor.models.qwen2_5_vl import Qwen2_5_VLForConditionalGeneration as stock
@@ -107,11 +121,35 @@ def test_an_override_is_the_engines_class_with_its_name_and_processor(models):
     assert issubclass(override, stock)
     assert override is not stock
     assert override.__name__ == stock.__name__
-    found, expected = (
-        getattr(getattr(one, "_processor_factory", None), "processor", None)
-        for one in (override, stock)
-    )
-    assert found is expected
+
+
+def test_vllm_makes_the_same_processor_for_an_override(models, tmp_path):
+    """vLLM remembers the class of a model by its path, so the override gets a path of its own."""
+    at_another_path = tmp_path / "model"
+    at_another_path.symlink_to(path("qwen2_5_vl"))
+    config = ModelConfig(str(path("qwen2_5_vl")))
+    assert get_model_architecture(config)[0].__module__ == "vllm.model_executor.models.qwen2_5_vl"
+    stock = MULTIMODAL_REGISTRY.create_processor(config)
+    plugin.register()
+    config = ModelConfig(str(at_another_path))
+    assert get_model_architecture(config)[0].__module__ == "engine_ext.vllm.overrides"
+    ours = MULTIMODAL_REGISTRY.create_processor(config)
+    assert type(ours) is type(stock)
+    assert type(ours.info) is type(stock.info)
+    assert type(ours.dummy_inputs) is type(stock.dummy_inputs)
+
+
+def test_vllm_finds_of_an_override_what_it_finds_of_stock(models, monkeypatch, tmp_path):
+    """In a process of its own, in which it has to register the overrides first."""
+
+    def noted():
+        return json.dumps(asdict(models["Qwen2_5_VLForConditionalGeneration"].inspect_model_cls()))
+
+    stock = noted()
+    plugin.register()
+    monkeypatch.setenv("VLLM_CACHE_ROOT", str(tmp_path))  # there it has no notes of it
+    assert noted() == stock
+    assert list(tmp_path.glob("modelinfos/engine_ext-vllm-overrides-*"))
 
 
 @pytest.mark.skipif(
@@ -145,6 +183,7 @@ def test_doctor_says_that_the_extension_is_active():
     assert engine["entry_point_allowed"]
 
 
+@slow
 def test_doctor_says_that_vllm_plugins_keeps_us_out():
     status, report = doctor(VLLM_PLUGINS="another_plugin")
     assert status == 1

@@ -1,56 +1,67 @@
 """Every way of vLLM to put weights into a model: the answers are those of stock.
 
-Where the weights change in a running engine, the answers are those of a fresh stock engine over the
-checkpoint that they came from.
+They are those of a fresh stock engine over the checkpoint that the weights came from, whatever way
+they took.
 """
 
-import pytest
-from safetensors import safe_open
+from pathlib import Path
 
+import pytest
+from safetensors.torch import load_file
+
+from tests.engines.limits import slow
 from tests.engines.vllm.answers import assert_same, differ, said
-from tests.engines.vllm.arms import DIRECT, SEPARATE, TRIES
+from tests.engines.vllm.runs import DIRECT, SEPARATE, SERVED, TRIES, UPDATES
 
 
 def of_changed(arms, skip):
     """The answers of a fresh stock engine over the checkpoint that an update brings."""
     expected = arms.stock["changed"][str(skip)]
-    assert differ(expected, arms.stock["served"]["replies"]), "the update must be seen"
+    assert differ(expected, arms.stock[SERVED]["replies"]), "the update must be seen"
     return expected
+
+
+@pytest.fixture
+def saved(arms):
+    """Both have saved what they serve."""
+    assert arms.stock[SERVED]["save_shards"] == arms.extension[SERVED]["save_shards"] != []
+    return arms
 
 
 @pytest.mark.shows("weight paths", "initial load from pytorch_model.bin")
 def test_a_pickled_checkpoint_loads(arms):
-    found, expected = arms.extension["pickled"], arms.stock["pickled"]
+    found, expected = arms.extension["pickled"], arms.stock[SERVED]
     assert found["modules"]["linear"] == expected["modules"]["convs"]
     assert_same(found["replies"], expected["replies"])
 
 
 @pytest.mark.shows("weight paths", "initial load from shards (sharded_state) saved by {saved_by}")
-@pytest.mark.parametrize("saved_by", ["stock", "the extension"])
-def test_shards_load(saved_by, arms):
-    found = arms.extension[f"shards of {saved_by}"]
-    expected = arms.stock["shards of stock"]
+@pytest.mark.parametrize("saved_by", ["stock", pytest.param("the extension", marks=slow)])
+def test_shards_load(saved_by, saved):
+    """Those of the extension are the same files: the next test."""
+    found, expected = saved.extension[f"shards of {saved_by}"], saved.stock[SERVED]
     assert found["modules"]["linear"] == expected["modules"]["convs"]
     assert_same(found["replies"], expected["replies"])
 
 
 @pytest.mark.shows("weight paths", "shards (sharded_state) saved by the extension, loaded by stock")
-def test_shards_are_saved_as_stock_saves_them(arms):
+def test_shards_are_saved_as_stock_saves_them(saved):
     """Name by name and value by value, so stock loads what the extension has saved."""
-    stock, ours = (arms.shards[arm, "loading"] for arm in ("stock", "extension"))
+    stock, ours = (Path(saved.shards[arm, "loading"]) for arm in ("stock", "extension"))
     (file,) = stock.glob("model-rank-0-part-*.safetensors")
-    with safe_open(file, "pt") as theirs, safe_open(ours / file.name, "pt") as saved:
-        assert set(saved.keys()) == set(theirs.keys())
-        assert "visual.patch_embed.proj.weight" in saved.keys()  # noqa: SIM118
-        for name in saved.keys():  # noqa: SIM118
-            assert saved.get_tensor(name).equal(theirs.get_tensor(name)), name
+    expected, found = load_file(file), load_file(ours / file.name)
+    assert found.keys() == expected.keys()
+    assert "visual.patch_embed.proj.weight" in found
+    for name, weight in expected.items():
+        assert found[name].equal(weight), name
 
 
+@slow
 @pytest.mark.shows("weight paths", "initial load from shards saved by a running engine")
-def test_shards_of_a_running_engine_load_where_stock_loads_them(arms, record_property):
+def test_shards_of_a_running_engine_load_where_stock_loads_them(saved, record_property):
     """On a CPU stock has packed the linear layers by then and dropped their weights."""
-    found = arms.extension["shards of the running engine"]
-    expected = arms.stock["shards of the running engine"]
+    found = saved.extension["shards of the running engine"]
+    expected = saved.stock["shards of the running engine"]
     if "error" in expected:
         assert "Missing keys" in expected["error"]
         assert said(found["error"]) == said(expected["error"])
@@ -61,7 +72,7 @@ def test_shards_of_a_running_engine_load_where_stock_loads_them(arms, record_pro
 
 @pytest.mark.shows("weight paths", "load_weights of the running model, the patch embedding")
 def test_weights_given_to_the_running_model_serve(arms):
-    found = arms.extension[DIRECT]["changed"]
+    found = arms.extension["updated"][DIRECT]
     assert found["error"] is None
     assert_same(found["replies"], of_changed(arms, TRIES[0]))
 
@@ -71,7 +82,7 @@ def test_a_whole_checkpoint_given_to_the_running_model_does_what_it_does_to_stoc
     arms, record_property
 ):
     """On a CPU stock refuses it: the linear layers have been packed and hold no weights."""
-    found, expected = (arm["served"]["load_weights"] for arm in (arms.extension, arms.stock))
+    found, expected = (arm[SERVED]["load_weights"] for arm in (arms.extension, arms.stock))
     assert_same(found["replies"], expected["replies"])
     if expected["error"]:
         assert "into parameter (torch.Size([0]))" in expected["error"]
@@ -79,29 +90,32 @@ def test_a_whole_checkpoint_given_to_the_running_model_does_what_it_does_to_stoc
         record_property("found", f"stock cannot here: {said(expected['error'])}")
     else:
         assert found["error"] is None
-        assert_same(found["replies"], of_changed(arms, TRIES[2]))
+        assert_same(found["replies"], of_changed(arms, TRIES[3]))
 
 
 @pytest.mark.shows("weight paths", "reload_weights {source}")
 @pytest.mark.parametrize("source", ["from disk", "from tensors"])
 def test_a_reload_serves_the_other_checkpoint(source, arms):
-    if not arms.reloads:
+    """Each reload finds a projection that was overwritten before."""
+    by = f"reload {source}"
+    if by not in UPDATES:
         pytest.skip("the reload of this vLLM takes no weights")
-    found = arms.extension[f"reload {source}"]["changed"]
+    found = arms.extension["updated"][by]
     assert found["error"] is None
-    assert_same(found["replies"], of_changed(arms, TRIES[0]))
+    assert_same(found["replies"], of_changed(arms, TRIES[UPDATES.index(by)]))
 
 
 @pytest.mark.shows("weight paths", "sleep and wake up, level {level}")
 @pytest.mark.parametrize("level", [1, 2])
 def test_sleeping_changes_nothing(level, arms, record_property):
-    found, expected = (arm["served"][f"sleep {level}"] for arm in (arms.extension, arms.stock))
+    found, expected = (arm[SERVED][f"sleep {level}"] for arm in (arms.extension, arms.stock))
     assert_same(found, expected)
     warning = "sleep mode is not supported on CPU, ignore it"
-    assert warning in arms.log_of_stock
+    assert warning in arms.stock[SERVED]["log"]
     record_property("found", f"stock here: {warning}")
 
 
+@slow
 @pytest.mark.shows("weight paths", "sleep mode (enable_sleep_mode)")
 def test_stock_does_not_start_in_sleep_mode(arms, record_property):
     found, expected = (arm["sleep mode"]["error"] for arm in (arms.extension, arms.stock))
@@ -111,6 +125,7 @@ def test_stock_does_not_start_in_sleep_mode(arms, record_property):
     record_property("found", f"stock cannot here: ValidationError: {reason}")
 
 
+@slow
 @pytest.mark.shows("weight paths", "initial load, load_format={load_format}")
 @pytest.mark.parametrize("load_format", SEPARATE)
 def test_stock_has_no_package_for(load_format, arms, record_property):

@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from evals import checkpoints
+from evals.checkpoints.copies import WEIGHTS, copy_pickled, copy_with, copy_without_weights
 
 
 def pickled(folder: Path, family: str) -> str:
     """A copy of ``family`` whose weights are in ``pytorch_model.bin``."""
-    path = _copy(folder, family, "pickled")
-    torch.save(load_file(path / "model.safetensors"), path / "pytorch_model.bin")
-    (path / "model.safetensors").unlink()
-    return str(path)
+    return str(copy_pickled(checkpoints.path(family), folder / f"{family}-pickled"))
 
 
 def without_weights(folder: Path, family: str, name: str) -> str:
     """A copy of ``family`` that holds no weights yet."""
-    path = _copy(folder, family, name)
-    (path / "model.safetensors").unlink()
-    return str(path)
+    return str(copy_without_weights(checkpoints.path(family), folder / f"{family}-{name}"))
 
 
 def quantized(folder: Path, family: str) -> str:
     """A copy of ``family`` whose language model is int8 (W8A8, a scale for each output channel)."""
-    path = _copy(folder, family, "w8a8")
-    weights = load_file(path / "model.safetensors")
-    for name in [n for n in weights if ".layers." in n and n.endswith("proj.weight")]:
-        weight = weights[name].float()
-        scale = weight.abs().amax(dim=1, keepdim=True) / 127
-        weights[name] = (weight / scale).round().to(torch.int8)
-        weights[name + "_scale"] = scale
-    save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
+
+    def quantize(weights: dict[str, torch.Tensor]) -> None:
+        for name in [n for n in weights if ".layers." in n and n.endswith("proj.weight")]:
+            weight = weights[name].float()
+            scale = weight.abs().amax(dim=1, keepdim=True) / 127
+            weights[name] = (weight / scale).round().to(torch.int8)
+            weights[name + "_scale"] = scale
+
+    path = copy_with(checkpoints.path(family), folder / f"{family}-w8a8", quantize)
     config = json.loads((path / "config.json").read_text())
     of_both = {"num_bits": 8, "type": "int", "symmetric": True}
     config["quantization_config"] = {
@@ -64,7 +60,7 @@ def adapter(folder: Path, family: str, modules: dict[str, str]) -> str:
     """
     path = folder / f"{family}-adapter"
     path.mkdir()
-    weights = load_file(checkpoints.path(family) / "model.safetensors")
+    weights = load_file(checkpoints.path(family) / WEIGHTS)
     draw = torch.Generator().manual_seed(0)
     rank, factors = 4, {}
     for module, name in modules.items():
@@ -87,7 +83,3 @@ def adapter(folder: Path, family: str, modules: dict[str, str]) -> str:
     }
     (path / "adapter_config.json").write_text(json.dumps(config))
     return str(path)
-
-
-def _copy(folder: Path, family: str, kind: str) -> Path:
-    return Path(shutil.copytree(checkpoints.path(family), folder / f"{family}-{kind}"))

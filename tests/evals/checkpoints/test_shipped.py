@@ -16,8 +16,8 @@ from evals.checkpoints import FAMILIES, path, side  # noqa: E402
 from evals.checkpoints.batch import load, patch_projection  # noqa: E402
 from evals.checkpoints.measure import answers, batches  # noqa: E402
 from evals.checkpoints.questions import held_out  # noqa: E402
-from evals.checkpoints.sensitivity import swap_halves  # noqa: E402
 from evals.checkpoints.skeleton import write_skeleton  # noqa: E402
+from evals.checkpoints.wrong_kernels import swapped_frames  # noqa: E402
 
 SAMPLE = 60
 MEGABYTE = 1024 * 1024
@@ -104,7 +104,7 @@ def test_the_sample_holds_clips_and_large_images() -> None:
 def test_swapped_temporal_halves_break_video_answers(sample: Sample) -> None:
     projection = patch_projection(sample.model)
     kernel = projection.weight.data
-    projection.weight.data = swap_halves(kernel).contiguous()
+    projection.weight.data = swapped_frames(kernel).contiguous()
     try:
         after = sample.answers()
     finally:

@@ -1,0 +1,87 @@
+"""Servers of a run of the tests, each asked once whatever any test wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_ext import status
+from evals import checkpoints
+from evals.asking import Reply, ask
+from evals.engines import ENGINES
+from evals.servers import Server, cpu_server
+from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings
+from tests.engines.requests import conversations, pictures
+
+CANDIDATES = {"off": OFF, "on": ON, "pixels": {"ENGINE_EXT": "linear,mrope,pixels"}}
+"""Variables of each server that answers are compared of."""
+FLOATS = "a processor of floats"
+VARIANTS = {
+    "sglang": {FLOATS: {"image_processor_backend": "pil"}},
+    "vllm": {FLOATS: {"no_mm_device_do_normalize": True}},
+}
+"""Settings other than the engine's own: a processor of SGLang that gives floating point, and rows
+that vLLM normalises on the host. Of the family that the fast tests have of each engine."""
+LOGITS = {"vllm": {"hf_overrides": {"head_dtype": "float32"}}}
+"""In bfloat16 logits above 8 come in steps of 1/16: at even odds, one is 0.03 nats."""
+FAST = "qwen2_5_vl"
+FAST_TOO = {"sglang": ["glm4v"]}
+"""What has other code of the engine before the tower than the first: its clips come as images."""
+
+
+def runs(fast: list[str], others: list[str]) -> list[Any]:
+    """Parameters of a fixture: those of the fast tests, then those of recorded runs."""
+    marked = [pytest.param(run, marks=pytest.mark.slow) for run in others if run not in fast]
+    return [*fast, *marked]
+
+
+SERVED = runs([FAST, *FAST_TOO.get(NAME, [])], families())
+WITH_PIXELS = runs([FAST], [*families(), FLOATS])
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a server said to everything, the status lines of its processes before any update, its
+    log, and what came of the steps that only this one was taken through."""
+
+    family: str
+    replies: dict[str, Reply]
+    lines: list[dict[str, Any]]
+    log: str
+    steps: dict[str, Any] = field(default_factory=dict)
+
+
+def serve(run: str, candidate: str, folder: Path) -> Served:
+    """Start a server, ask it everything, and stop it.
+
+    Args:
+        run: a family, or a variant of ``FAST``.
+    """
+    family = FAST if run in VARIANTS[NAME] else run
+    lines, log = folder / "status.jsonl", folder / "log"
+    environ = {**CANDIDATES[candidate], status.VARIABLE: str(lines)}
+    given = {**settings(family), **LOGITS.get(NAME, {}), **VARIANTS[NAME].get(run, {})}
+    model = checkpoints.path(family)
+    with cpu_server(ENGINES[NAME], model, log, environ=environ, **given) as server:
+        client, video = server.client(), serves_video(family)
+        asked = {**conversations(family, video=video), **pictures(family, video=video)}
+        replies = {name: ask(client, server.model, content) for name, content in asked.items()}
+        loaded = status.read(lines)
+        steps = {}
+        for take in _steps_of(run, candidate):
+            steps.update(take(server, folder, candidate))
+        steps["lines"] = status.read(lines)
+    return Served(family, replies, loaded, log.read_text(), steps)
+
+
+def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], dict[str, Any]]]:
+    if NAME == "sglang":
+        from tests.engines.sglang import http_updates
+
+        if run == http_updates.FAMILY and candidate in ("off", "on"):
+            return [http_updates.take]
+    return []
