@@ -24,7 +24,10 @@ from openai import OpenAI
 from evals.engines import Engine
 
 START_SECONDS = 300
-STOP_SECONDS = 30
+STOP_SECONDS = 15
+"""To end by one signal, before the next is sent."""
+GROUP_SECONDS = 3
+"""For what a server has started to end by itself after it: shared memory is freed then."""
 PORTS = range(20000, 32768)
 """To choose from: below Linux's ephemeral ones (net.ipv4.ip_local_port_range)."""
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
@@ -140,15 +143,21 @@ def _wait_until_ready(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server politely, then whatever of what it started is left.
+    """End the server politely, as by Ctrl-C, then whatever of what it started is left.
 
-    The first signal is for the server alone: to SGLang, one of its processes that ends before it
-    has crashed, and it writes five seconds of diagnostics.
+    The signal is for the server alone: to SGLang, one of its processes that ends before it has
+    crashed, and it writes five seconds of diagnostics. It looks for SIGTERM every five seconds
+    (0.5.23), and ends by SIGINT at once; what is still starting may heed SIGTERM only.
     """
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    with suppress(ProcessLookupError):
+    for sent in (signal.SIGINT, signal.SIGTERM):
+        process.send_signal(sent)  # does nothing where it has ended
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+            break
+    with suppress(ProcessLookupError):  # nobody is left
+        for _ in range(GROUP_SECONDS * 20):
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

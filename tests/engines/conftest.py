@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engine_ext import features
 from evals.reliability.record import Record
 from tests.engines.limits import NAME, RECORDS, VERSION
 
@@ -45,6 +46,7 @@ RECORD = pytest.StashKey[Record]()
 
 
 def pytest_configure(config):
+    os.environ.pop(features.VARIABLE, None)  # engines do what they do by default, whoever tests
     config.stash[RECORD] = Record()
 
 
