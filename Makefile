@@ -46,7 +46,7 @@ test-core: ## the core, packaging and the checkpoints, without an engine
 test-transformers-4: ## the core, rope positions and the checkpoints on transformers 4.57
 	@echo "== transformers 4.57"
 	@python=$$($(call environment,transformers-4)) && \
-	  "$$python" $(PYTEST) tests/patch_embed/test_transformers.py tests/mrope \
+	  "$$python" $(PYTEST) tests/patch_embed/test_transformers.py tests/mrope tests/pixels \
 	    tests/evals/checkpoints/test_shipped.py
 
 .PHONY: test-sglang
