@@ -83,6 +83,8 @@ class Suite:
         environ = {**os.environ, PROGRESS: str(lines)}
         plugin = "-p tests.suite.progress"
         environ["PYTEST_ADDOPTS"] = f"{os.environ.get('PYTEST_ADDOPTS', '')} {plugin}".strip()
+        # Threads of one lane that wait for each other must not wait for the other lane.
+        environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // len(LANES))))
         # A part is not told of the jobs of the make that started the suite.
         environ.pop("MAKEFLAGS", None)
         command = [self.make, "--no-print-directory", part.target, f"PYTHON={sys.executable}"]
