@@ -76,6 +76,15 @@ def features_of(
     )
 
 
+def is_named(feature: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether an operator has asked for a feature: then it does what it can, not what is worth it.
+
+    Raises:
+        UnknownFeature: as `enabled_features`.
+    """
+    return feature in enabled_features(environ, ())
+
+
 def untried(engine: str, version: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Features that were asked for by name and are off, and the versions they were tried on.
 

@@ -10,10 +10,8 @@ from functools import cache
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from engine_ext.patch_embed.fold import Normalisation
-from engine_ext.patch_embed.pixels import STEPS, differing, gives_pixels
+from engine_ext.pixels.processors import STEPS, differing, gives_pixels
 
 KNOWN = (
     "Qwen2VLVideoProcessor",
@@ -51,17 +49,3 @@ def _giving_clips(stock: Any) -> type:
 
     GivesClips.__name__, GivesClips.__qualname__ = stock.__name__, stock.__qualname__
     return GivesClips
-
-
-def normalised(pixels: Tensor, by: Normalisation) -> Tensor:
-    """What a processor makes of raw pixels, in float32 as it computes.
-
-    Args:
-        pixels: (N, C*T*P*P) uint8, channel-major.
-    """
-    values = pixels.to(torch.float32).view(len(pixels), len(by.mean), -1)
-    mean, std = (
-        torch.tensor(each, device=pixels.device)[:, None] * (1.0 / by.rescale)
-        for each in (by.mean, by.std)
-    )
-    return values.sub_(mean).div_(std).view(len(pixels), -1)

@@ -1,7 +1,7 @@
 """A model's own image processor, made to give the raw pixels of a still.
 
-It resizes and cuts as before. What it leaves out is what the projection has folded into its kernel
-(`engine_ext.patch_embed.fold`): rescaling, normalising, and writing the image once for each frame.
+It resizes and cuts as before. What it leaves out is done where the model is: rescaling, normalising,
+and writing the image once for each frame.
 Knows transformers' processors by their attributes and imports nothing of them.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine_ext.patch_embed.fold import Normalisation, NotFoldable
+from engine_ext.pixels.values import NotByValue
 
 KNOWN = tuple(
     name + backend
@@ -23,7 +23,7 @@ KNOWN = tuple(
     for backend in ("", "Fast", "Pil")
 )
 """Image processors of transformers that rescale, then normalise, then cut."""
-MODULES = ("transformers.models.", "engine_ext.patch_embed.")
+MODULES = ("transformers.models.", "engine_ext.pixels.")
 CHANNELS = 3  # these processors convert to RGB
 STEPS = ("do_rescale", "do_normalize")
 GEOMETRY = ("patch_size", "temporal_patch_size")
@@ -33,29 +33,23 @@ SETTINGS = (*STEPS, "rescale_factor", "image_mean", "image_std")
 _one_frame: ContextVar[bool] = ContextVar("one_frame", default=False)
 
 
-def normalisation_of(processor: Any, known: Collection[str] = KNOWN) -> Normalisation:
-    """What an image or video processor does to each pixel, by its configuration.
+def expect_known(processor: Any, known: Collection[str] = KNOWN) -> None:
+    """Whether an image or video processor is one whose steps can be left out and made up for.
 
     Args:
         known: names of classes of transformers.
 
     Raises:
-        NotFoldable: it is not one that rescales and normalises and does nothing else, or its
-            numbers are not those of such a step.
+        NotByValue: it is another, or writes an image once.
     """
     own = type(processor)
     if own.__name__ not in known or not own.__module__.startswith(MODULES):
-        raise NotFoldable(
+        raise NotByValue(
             f"the processor is {own.__module__}.{own.__name__}, expected one of transformers'"
             f" {', '.join(known)}"
         )
     if processor.temporal_patch_size < 2:
-        raise NotFoldable("a patch has one frame: a row of pixels cannot be told from a patch")
-    mean, std = [0.0] * CHANNELS, [1.0] * CHANNELS
-    if processor.do_normalize:
-        mean, std = processor.image_mean, processor.image_std
-    rescale = processor.rescale_factor if processor.do_rescale else 1.0
-    return Normalisation(float(rescale), tuple(map(float, mean)), tuple(map(float, std)))
+        raise NotByValue("a patch has one frame: a row of pixels cannot be told from a patch")
 
 
 def give_pixels(processor: Any, *, is_strict: bool = False, ignored: tuple[str, ...] = ()) -> None:
