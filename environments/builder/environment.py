@@ -56,11 +56,14 @@ def _build_packages(name: str, envs: Path) -> None:
     log = _new_log(name, envs)
     try:
         if program is not None:
+            uv = Uv(envs / name, log, program=program)
             try:
-                _fill(name, Uv(envs / name, log, program=program), python)
+                _fill(name, uv, python)
             except Failed as failed:
                 output = str(failed)
-                if failures.is_network(output) or failures.is_full(output):
+                if failures.is_full(output):
+                    raise
+                if failures.is_network(output) and uv.has_every_index:
                     raise
                 if os.environ.get("UV_OFFLINE") or python is None or not _has_ensurepip(python):
                     raise

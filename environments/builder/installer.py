@@ -65,12 +65,14 @@ class Uv(Installer):
 
     program: Path = Path("uv")
     flags: list[str] = field(default_factory=list)
+    has_every_index: bool = True
     name = "uv"
 
     def __post_init__(self) -> None:
         settings = pip_settings.for_uv(pip_settings.read())
         self.environ = {**settings.variables, "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
         self.flags = settings.flags
+        self.has_every_index = not settings.left_out
         self._keep_cache_beside()
 
     def _keep_cache_beside(self) -> None:

@@ -38,21 +38,30 @@ OWN = {"--index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL")}
 
 @dataclass(frozen=True)
 class UvSettings:
+    """``left_out`` names the indexes that pip has and uv is not given."""
+
     flags: list[str] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
 
 def for_uv(config: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> UvSettings:
     """uv's flags and variables for pip's settings.
 
     ``unsafe-best-match`` is what pip does: the best version of all indexes, not the best of the
-    first index that knows the package.
+    first index that knows the package. But of one version uv takes the files of the first index
+    that has it, and that may hold the lesser wheel (soundfile's without its library): further
+    indexes on the disk are left out where there is another one.
     """
     flags = ["--index-strategy", "unsafe-best-match"]
+    left_out = []
     for name, flag in FLAGS.items():
         if not any(variable in environ for variable in OWN.get(flag, ())):
             for value in shlex.split(config.get(name, "")):
-                flags += [flag, value]
+                if name == "extra-index-url" and value.startswith("file:"):
+                    left_out.append(value)
+                else:
+                    flags += [flag, value]
     for name, flag in SWITCHES.items():
         if config.get(name, "").lower() in ("1", "true", "yes", "on"):
             flags.append(flag)
@@ -60,7 +69,7 @@ def for_uv(config: Mapping[str, str], environ: Mapping[str, str] = os.environ) -
     for name, variable in VARIABLES.items():
         if name in config and variable not in environ:
             variables[variable] = config[name]
-    return UvSettings(flags, variables)
+    return UvSettings(flags, variables, left_out)
 
 
 def read(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -12,6 +12,7 @@ class Installers:
     def __init__(self):
         self.events = []
         self.faults = {}
+        self.has_every_index = True
 
     def made(self, name):
         installers = self
@@ -19,6 +20,7 @@ class Installers:
         class Installer:
             def __init__(self, folder, log, program=None):
                 self.folder = folder
+                self.has_every_index = installers.has_every_index
 
             def create(self, python):
                 installers.events.append(f"{name} create")
@@ -110,6 +112,13 @@ def test_no_network_names_the_package_and_leaves_nothing(installers, tmp_path):
     assert "\n" not in line
     assert not (tmp_path / "soak").exists()
     assert "pip create" not in installers.events
+
+
+def test_an_index_that_only_pip_has_is_asked_where_there_is_no_network(installers, tmp_path):
+    installers.faults["uv"] = Failed("  cause: dns error")
+    installers.has_every_index = False
+    environment.build("soak", tmp_path)
+    assert "pip install -r" in installers.events
 
 
 def test_where_uv_fails_otherwise_pip_builds_from_nothing(installers, tmp_path, capsys):

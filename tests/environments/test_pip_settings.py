@@ -7,7 +7,7 @@ LISTED = """\
 :env:.find-links='/wheels'
 global.cert='/another.pem'
 global.constraint='/caps.txt'
-global.extra-index-url='file:///one/simple file:///two/simple'
+global.extra-index-url='file:///one/simple https://two.example/simple'
 install.index-url='https://mirror.example/simple'
 freeze.timeout='3'
 """
@@ -29,11 +29,15 @@ def test_settings_of_other_commands_are_left_out():
 def test_every_index_and_folder_becomes_a_flag():
     assert flags(pip_settings.parse(LISTED)) == [
         *("--index-url", "https://mirror.example/simple"),
-        *("--extra-index-url", "file:///one/simple"),
-        *("--extra-index-url", "file:///two/simple"),
+        *("--extra-index-url", "https://two.example/simple"),
         *("--find-links", "/wheels"),
         *("--constraint", "/caps.txt"),
     ]
+
+
+def test_an_index_on_the_disk_is_left_to_pip():
+    settings = pip_settings.for_uv(pip_settings.parse(LISTED), {})
+    assert settings.left_out == ["file:///one/simple"]
 
 
 def test_values_on_lines_of_their_own_are_as_many_values():

@@ -1,5 +1,7 @@
 """restore(compact(rows)) is rows, bit for bit, and what is no pixel is not compacted."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -43,8 +45,12 @@ def pictures(draw):
 @given(images=st.lists(pictures(), min_size=1, max_size=3), dtype=st.sampled_from([None, "bf16"]))
 def test_images_come_back_as_the_processor_gives_them(family, backend, images, dtype):
     processor = image_processor(family, backend)
-    expected = processor(images=images, return_tensors="pt")
-    raw = processor(images=images, return_tensors="pt", **STEPS)
+    call = partial(processor, images=images, return_tensors="pt")
+    try:
+        expected = call()
+    except ValueError:
+        return  # too small for the processor, or for telling its channels: nothing to restore
+    raw = call(**STEPS)
     assert torch.equal(raw["image_grid_thw"], expected["image_grid_thw"])
     pixels = compact_image(raw["pixel_values"], 3, processor.temporal_patch_size)
     if any(image.mode == "I;16" for image in images) and pixels is None:
@@ -60,7 +66,7 @@ def test_images_come_back_as_the_processor_gives_them(family, backend, images, d
 @patient
 @given(
     frames=st.integers(2, 7),
-    size=st.tuples(st.integers(28, 300), st.integers(28, 300)),
+    size=st.tuples(st.integers(32, 300), st.integers(32, 300)),
     seed=st.integers(0, 2**16),
 )
 def test_videos_come_back_as_the_processor_gives_them(family, frames, size, seed):
