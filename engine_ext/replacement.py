@@ -1,7 +1,7 @@
 """The replaced projections of one model in an engine process, until it is loaded.
 
-An adapter makes a ``Replacement`` when the engine has built a model, and calls ``check_loaded`` when
-the engine says that loading has ended. After that nothing here runs again.
+An adapter makes a ``Replacement`` when the engine has built a model, and calls ``check_loaded``
+when the engine says that loading has ended. After that nothing here runs again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A model's own image processor, made to give the raw pixels of a still.
 
-It resizes and cuts as before. What it leaves out is done where the model is: rescaling, normalising,
-and writing the image once for each frame.
+It resizes and cuts as before. What it leaves out is done where the model is: rescaling,
+normalising, and writing the image once for each frame.
 Knows transformers' processors by their attributes and imports nothing of them.
 """
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from engine_ext.patch_embed.linear import PatchLinear
 from torch import nn
 
-from engine_ext.patch_embed.linear import PatchLinear
 from engine_ext.sglang.overrides import replace_projections
 from evals import checkpoints
 from evals.sglang_loader import load

@@ -73,9 +73,9 @@ def processed(engine: Any, family: str, kind: str) -> dict[str, Any]:
         kind: ``normalised`` and ``raw`` are what a processor gives; others are nothing of the kind.
     """
     import torch
+    from engine_ext.patch_embed.pixels import give_pixels
     from transformers import AutoProcessor
 
-    from engine_ext.patch_embed.pixels import give_pixels
     from evals.checkpoints.questions import held_out
 
     question = next(q for q in held_out(limit=12, side=checkpoints.side(family)) if not q.is_video)

@@ -19,11 +19,11 @@ def spoil(model: Any) -> None:
     """Overwrite the projections in place."""
     import torch
 
-    from engine_ext.patch_embed.linear import PatchLinear
+    from engine_ext.patch_embed import PatchConv3d
 
     with torch.no_grad():
         for module in model.modules():
-            if isinstance(module, PatchLinear):
+            if isinstance(module, PatchConv3d):
                 for parameter in module.parameters():
                     parameter.fill_(7.0)
 

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from engine_ext.patch_embed.fold import NotFoldable, fold
+from engine_ext.patch_embed.pixels import as_stills, give_pixels, gives_pixels, normalisation_of
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from engine_ext.patch_embed.fold import NotFoldable, fold
-from engine_ext.patch_embed.pixels import as_stills, give_pixels, gives_pixels, normalisation_of
 from evals import checkpoints
 
 transformers = pytest.importorskip("transformers", minversion="5")

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-from torchvision.transforms.functional import resize
-
 from engine_ext.patch_embed.clips import KNOWN, give_clips, normalised
 from engine_ext.patch_embed.fold import NotFoldable
 from engine_ext.patch_embed.pixels import gives_pixels, normalisation_of
+from torchvision.transforms.functional import resize
+
 from evals import checkpoints
 
 transformers = pytest.importorskip("transformers", minversion="5")
