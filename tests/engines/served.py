@@ -14,10 +14,15 @@ from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.engines import ENGINES
 from evals.servers import Server, cpu_server
-from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings
+from tests.engines.limits import DEFAULT, NAME, OFF, ON, families, serves_video, settings
 from tests.engines.requests import conversations, pictures
 
-CANDIDATES = {"off": OFF, "on": ON, "pixels": {"ENGINE_EXT": "linear,mrope,pixels"}}
+CANDIDATES = {
+    "off": OFF,
+    "default": DEFAULT,
+    "on": ON,
+    "pixels": {"ENGINE_EXT": "linear,mrope,pixels"},
+}
 """Variables of each server that answers are compared of."""
 FLOATS = "a processor of floats"
 VARIANTS = {
