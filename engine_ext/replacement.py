@@ -47,13 +47,21 @@ class Replacement:
         logger: logging.Logger,
         *,
         everywhere: bool,
+        why_not: str = "",
     ) -> None:
-        """Replace what convolves in ``model``, or with ``everywhere`` every patch projection."""
+        """Replace what convolves in ``model``, or with ``everywhere`` every patch projection.
+
+        Args:
+            why_not: for what reason nothing is to be looked at; the model is only reported then.
+        """
         self._identity = identity
         self._logger = logger
         self._is_checked = False
-        self.report: Report = linearize(
-            model, conv_types=conv_types, check=False, everywhere=everywhere
+        self._why_not = why_not
+        self.report: Report = (
+            Report(())
+            if why_not
+            else linearize(model, conv_types=conv_types, check=False, everywhere=everywhere)
         )
         for finding in self.report.replaced:
             for parameter in model.get_submodule(finding.name).parameters():
@@ -105,8 +113,9 @@ class Replacement:
             elif finding.outcome == "left alone":
                 self._logger.info("engine_ext: %s", finding)
         if not self.report.findings:
+            why = f": {self._why_not}" if self._why_not else ""
             self._logger.info(
-                "engine_ext: %s: nothing to replace here", self._identity.architecture
+                "engine_ext: %s: nothing to replace here%s", self._identity.architecture, why
             )
 
     def _status_line(self, model: nn.Module, verified: dict[str, Verification]) -> dict[str, Any]:

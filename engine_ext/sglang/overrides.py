@@ -46,7 +46,7 @@ def overrides(models: Mapping[str, Any], architectures: Iterable[str]) -> dict[s
         if not getattr(stock, "__module__", "").startswith(STOCK_MODELS):
             _say_that_it_is_anothers(architecture)
         else:
-            found[architecture] = _override(stock, architecture)
+            found[architecture] = _override(stock, architecture, takes_pixels(architecture))
     return found
 
 
@@ -56,24 +56,24 @@ def is_override(model_class: Any) -> bool:
 
 @functools.cache
 def _say_that_it_is_anothers(architecture: str) -> None:
-    logger.warning("engine_ext: %s is served by another package, left alone", architecture)
+    logger.warning("engine_ext: %s is a class of another package, left alone", architecture)
 
 
 @functools.cache
-def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
+def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> type[nn.Module]:
     """The override of ``stock``: the same class at every call, with the signature of ``stock``."""
 
     @functools.wraps(stock.__init__)
     def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         stock.__init__(self, *args, **kwargs)
         config = kwargs["config"] if "config" in kwargs else next(iter(args), None)
-        if getattr(config, "language_only", False):
-            # Its tower serves nothing, and its checkpoint may hold no weights for it.
-            logger.info("engine_ext: %s: launched for language only, left stock", architecture)
-            return
         identity = Identity("sglang", sglang.__version__, architecture, features())
-        Replacement(self, conv_types(), identity, logger, everywhere=is_named("linear"))
-        if has_pixels:
+        Replacement(
+            *(self, conv_types(), identity, logger),
+            everywhere=is_named("linear"),
+            why_not=_why_nothing_is_replaced(config),
+        )
+        if has_pixels and not is_for_text_alone(config):
             expect_pixels(self)
 
     def train(self: nn.Module, mode: bool = True) -> nn.Module:
@@ -88,7 +88,6 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
     def get_video_feature(self: Any, items: Any) -> Any:
         return super(override, self).get_video_feature(restored(items, self, "video"))
 
-    has_pixels = takes_pixels(architecture)
     of_pixels = {"get_image_feature": get_image_feature, "get_video_feature": get_video_feature}
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
@@ -103,6 +102,22 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
         },
     )
     return override
+
+
+def _why_nothing_is_replaced(config: Any) -> str:
+    if is_for_text_alone(config):
+        return "it is for text alone"
+    return "" if "linear" in features() else "linear is off (ENGINE_EXT)"
+
+
+def is_for_text_alone(config: Any) -> bool:
+    """Whether a model has no tower, or one that serves nothing and may have no weights.
+
+    Args:
+        config: of the model, in which SGLang notes what a launch says (``--language-only``,
+            ``--language-model-only``) beside what the checkpoint does.
+    """
+    return any(getattr(config, said, False) for said in ("language_only", "language_model_only"))
 
 
 def conv_types() -> tuple[type[nn.Module], ...]:

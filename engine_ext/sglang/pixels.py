@@ -1,8 +1,8 @@
-"""Raw pixels from SGLang's processors: one frame of 8 bits for a still, all frames of a clip.
+"""Rows of uint8 from SGLang's processors: one frame of an image, all frames of a video.
 
 The tokenizer's process makes the processors of a model give pixels; the process that holds the
-model (`restoring`) makes up for what they left out. What a client has processed itself comes as
-before: its dtype and the width of a row tell them apart.
+model (`restoring`) gives itself the rows that they would have given. What a client has processed
+itself comes as before: its dtype and the width of a row tell them apart.
 """
 
 from __future__ import annotations
@@ -72,13 +72,15 @@ def _is_served_by_override(model_config: Any) -> bool:
     SGLang resolves the class here too. Its scheduler passes no ``model_config``: the processor
     that it makes only computes positions.
     """
-    if model_config is None or getattr(model_config.hf_config, "language_only", False):
+    if model_config is None:
         return False
     from sglang.srt.model_loader.utils import get_model_architecture
 
-    from engine_ext.sglang.overrides import is_override
+    from engine_ext.sglang.overrides import is_for_text_alone, is_override
     from engine_ext.sglang.restoring import takes_pixels
 
+    if is_for_text_alone(model_config.hf_config):
+        return False
     model_class, architecture = get_model_architecture(model_config)
     return takes_pixels(architecture) and is_override(model_class)
 
