@@ -47,7 +47,7 @@ def register_overrides(registry: Any, architectures: Iterable[str]) -> list[str]
         if module != __name__:
             if not module.startswith("vllm."):
                 logger.warning(
-                    "engine_ext: %s is served by another plugin, left alone", architecture
+                    "engine_ext: %s is a class of another plugin, left alone", architecture
                 )
                 continue
             _stock[architecture] = (module, entry.class_name)
@@ -80,14 +80,17 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
         # The arguments are named because vLLM reads the signature (initialize_model).
         def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
             super().__init__(vllm_config=vllm_config, prefix=prefix)
-            # vLLM records the modules of a model right after its ``__init__``; reload restores
-            # those.
+            # Here, because vLLM records the modules of a model right after its ``__init__``, and
+            # a reload restores those.
             identity = Identity("vllm", vllm.__version__, architecture, features())
-            Replacement(self, conv_types(), identity, logger, everywhere=is_named("linear"))
+            Replacement(
+                *(self, conv_types(), identity, logger),
+                everywhere=is_named("linear"),
+                why_not="" if "linear" in features() else "linear is off (ENGINE_EXT)",
+            )
 
         def train(self, mode: bool = True) -> Any:
-            # Every loader of vLLM ends by model.eval(), which is this (0.11 to 0.33).
-            if not mode:
+            if not mode:  # every loader of vLLM ends by model.eval() (0.11 to 0.33)
                 check_loaded(self)
             return super().train(mode)
 

@@ -1,8 +1,8 @@
-"""Raw pixels from vLLM's processors to its towers: one frame of 8 bits for a still.
+"""Images as uint8 from vLLM's processors to its towers, one frame each.
 
-The API server makes the image processor of a model give pixels; in the process that holds the model
-each frame is written as often as the processor would have, and what vLLM does after that (it
-normalises on the device) is stock. Videos come as before: the width of a row tells them apart.
+The API server makes the image processor of a model give pixels. In the process that holds the model
+the frame is repeated as the processor would have done, and all that follows is stock: vLLM itself
+normalises on the device. Videos come as before; the width of a row tells them from images.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def take_pixels(override: Any) -> None:
 
 def _of_graphs(stock: Any) -> Any:
     @wraps(stock)
-    def found(self: Any, mm_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def of_graphs(self: Any, mm_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return stock(self, _whole(self, mm_kwargs), *args, **kwargs)
 
-    return found
+    return of_graphs
 
 
 def _whole(model: Any, mm_kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _expect_configured(processor: Any, model_config: Any) -> None:
         if found != expected:
             raise ValueError(
                 f"{name} is {found}, expected {expected} as the model has it: with the feature"
-                " pixels of engine_ext images are made whole by the model itself"
+                " pixels of engine_ext the model repeats the frames of an image itself"
             )
 
 
