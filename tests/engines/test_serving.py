@@ -51,7 +51,8 @@ def test_requests_find_in_the_cache_of_prefixes_what_they_find_on_stock(arms):
     assert found[: len(expected)] == expected[: len(found)]
 
 
-def test_the_process_that_holds_the_model_says_what_computes_the_projection(arms):
+def test_the_process_that_holds_the_model_says_what_computes_the_projection(arms, features):
+    """A layer that multiplies already is left alone by default."""
     (line,) = arms["on"].lines
     assert line["engine"] == NAME
     (entry,) = [*line["modules"], *line["left_alone"]]
@@ -62,18 +63,12 @@ def test_the_process_that_holds_the_model_says_what_computes_the_projection(arms
         assert entry["difference"] < 1e-9
         assert "replaced by a matrix product" in logged
     else:
+        assert features == "default"
         assert entry["reason"] == MULTIPLIES
         assert MULTIPLIES in logged
     if NAME == "vllm":  # its log names the process
         assert f"pid={line['pid']})" in logged
         assert f"(APIServer pid={line['pid']})" not in logged
-
-
-def test_features_by_their_names_replace_it_whatever_it_computes(arms, features):
-    (line,) = arms["on"].lines
-    if features == "default":
-        pytest.skip("by default a layer that multiplies is left alone")
-    assert [module["name"] for module in line["modules"]] == [PROJECTION]
 
 
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM computes rope positions in numpy")
