@@ -20,6 +20,7 @@ from engine_ext.pixels.processors import (
     expect_known,
     give_pixels,
 )
+from engine_ext.vllm.log import logger
 
 OF_GRAPHS = (
     "get_encoder_cudagraph_item_specs",
@@ -43,10 +44,12 @@ def _giving_pixels(info: type) -> type:
     class GivesPixels(info):  # type: ignore[misc]
         def get_hf_processor(self, *args: Any, **kwargs: Any) -> Any:
             processor = super().get_hf_processor(*args, **kwargs)
-            if is_possible(self.ctx.model_config):
+            is_sent = is_possible(self.ctx.model_config)
+            if is_sent:
                 _expect_configured(processor.image_processor, self.ctx.model_config)
                 # vLLM normalises by the model's files, whatever a request asks.
                 give_pixels(processor.image_processor, is_strict=True, ignored=SETTINGS)
+            _say(is_sent)
             return processor
 
         @property
@@ -56,6 +59,12 @@ def _giving_pixels(info: type) -> type:
 
     GivesPixels.__name__, GivesPixels.__qualname__ = info.__name__, info.__qualname__
     return GivesPixels
+
+
+@cache
+def _say(is_sent: bool) -> None:
+    how = "as uint8, one frame each; videos are sent as before" if is_sent else "as before"
+    logger.info("engine_ext: images are sent %s", how)
 
 
 def take_pixels(override: Any) -> None:

@@ -1,4 +1,4 @@
-"""The faults of a replacement that no client may meet: each is to be stopped when a model is loaded.
+"""Faults of a replacement that no client may meet: each is to be stopped when a model is loaded.
 
 The convolution is right in each of them. ``injection`` puts them into an engine.
 """

@@ -1,10 +1,13 @@
-"""Stills as raw pixels, on the stock command of the engine: the same answers as without."""
+"""Images as raw pixels, on the stock command of the engine: the same answers as without."""
 
 import pytest
 
 from tests.engines.answers import assert_same_tokens, prefixes_of_sglang
 from tests.engines.limits import NAME, PIXELS_TOLERANCE, with_pixels
-from tests.engines.served import WITH_PIXELS
+from tests.engines.served import FLOATS, WITH_PIXELS
+
+DIFFERENCE = {"vllm": 0.0, "sglang": PIXELS_TOLERANCE}
+"""Of log-probabilities."""
 
 pytestmark = with_pixels
 
@@ -19,11 +22,10 @@ def arms(request, served):
 def test_pixels_change_no_answer(arms, record_property):
     on, off = arms["pixels"].replies, arms["off"].replies
     assert_same_tokens(on, off)
-    away = {name: abs(reply.logprobs[0] - off[name].logprobs[0]) for name, reply in on.items()}
-    furthest = max(away, key=away.get)
-    far = f"first log-probability at most {away[furthest]:.1e} nats away ({furthest})"
-    record_property("found", f"same tokens, {far}")
-    assert away[furthest] <= PIXELS_TOLERANCE
+    for name, reply in on.items():
+        likely = pytest.approx(off[name].logprobs, rel=0, abs=DIFFERENCE[NAME])
+        assert reply.logprobs == likely, name
+    record_property("found", f"log-probabilities at most {DIFFERENCE[NAME]:g} apart")
 
 
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM's log does not say it")
@@ -35,8 +37,11 @@ def test_requests_find_in_the_cache_of_prefixes_what_they_find_on_stock(arms):
 def test_the_process_that_holds_the_model_says_so(arms):
     (line,) = arms["pixels"].lines
     assert "pixels" in line["features"]
-    (module,) = line["modules"]
-    assert module["takes_pixels"] is True
-    assert "stills travel as raw pixels" in arms["pixels"].log
-    if NAME == "sglang":
-        assert "clips travel as raw pixels" in arms["pixels"].log
+    assert [module["name"] for module in line["modules"]] == ["visual.patch_embed.proj"]
+
+
+@pytest.mark.skipif(NAME != "vllm", reason="SGLang's log does not say it")
+def test_the_log_says_how_images_are_sent(arms, request):
+    has_floats = request.node.callspec.params["arms"] == FLOATS
+    how = "as before" if has_floats else "as uint8, one frame each"
+    assert f"engine_ext: images are sent {how}" in arms["pixels"].log

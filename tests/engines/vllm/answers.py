@@ -5,12 +5,8 @@ import re
 import pytest
 
 from evals.expected import LOGPROB_TOLERANCE
-from tests.engines.limits import ON, PIXELS_TOLERANCE
 
-TOLERANCE = {
-    "float32": 1e-5,
-    "bfloat16": PIXELS_TOLERANCE if "pixels" in ON.get("ENGINE_EXT", "") else LOGPROB_TOLERANCE,
-}
+TOLERANCE = {"float32": 1e-5, "bfloat16": LOGPROB_TOLERANCE}
 
 
 def assert_same(found, expected, tolerance=TOLERANCE["bfloat16"]):

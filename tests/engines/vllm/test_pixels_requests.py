@@ -57,7 +57,7 @@ def pixel_values(processor, **asked):
 
 
 @pytest.mark.parametrize("on_device", [True, False])
-def test_stills_are_one_frame_of_8_bits(model, on_device):
+def test_images_are_one_frame_of_8_bits(model, on_device):
     found = pixel_values(model(mm_device_do_normalize=on_device))
     assert (found.dtype, found.shape[1]) == (torch.uint8, PATCH // 2)
 
