@@ -1,0 +1,56 @@
+"""An engine taken through every way in which weights reach it, beside a stock engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals import checkpoints
+from tests.engines.damage import MISSHAPEN, NAN, TRUNCATED, changed, damaged
+from tests.engines.limits import VERSION
+
+FORMATS = {
+    "by the loader": None,
+    "direct": "direct",
+    "in a flattened bucket": "flattened_bucket",
+}
+BROADCAST = {how: FORMATS[how] for how in ("by the loader", "in a flattened bucket")}
+PARTS = {
+    "one tensor an update": "one by one",
+    "in buckets, the projection last, weight and bias apart": "buckets",
+    "in buckets, all weights set to zero before": "zeroed",
+    "by a custom loader that NaN tells to keep a value": "masked",
+}
+HAS_GROUPS = VERSION >= (0, 5, 9)
+"""SGLang 0.5.8 compares versions of torch as text: "2.13" comes before "2.6" for it."""
+with_groups = pytest.mark.skipif(not HAS_GROUPS, reason="stock cannot set up a process group here")
+DAMAGES = {"another shape": MISSHAPEN, "a truncated file": TRUNCATED}
+
+
+def steps(family: str, folder: Path) -> dict[str, Any]:
+    """Steps by label; after an update, ``ask <label>`` asks about images that nobody has seen."""
+    original, other = str(checkpoints.path(family)), changed(folder, family)
+    found: dict[str, Any] = {}
+
+    def add(label: str, step: list[Any]) -> None:
+        found[label] = step
+        found[f"ask {label}"] = ["ask", len(found) - 1]
+
+    for how, load_format in FORMATS.items():
+        add(f"tensors {how}", ["tensor", load_format, other])
+        add(f"disk after {how}", ["disk", original])
+    for how, load_format in BROADCAST.items() if HAS_GROUPS else ():
+        add(f"broadcast {how}", ["distributed", load_format, other])
+        add(f"disk after broadcast {how}", ["disk", original])
+    for number, (how, verb) in enumerate(PARTS.items()):
+        add(how, [verb, original if number % 2 else other])
+    found["not finite"] = ["tensor", None, damaged(folder, family, NAN)]
+    add("disk after not finite", ["disk", original])
+    for what, damage in DAMAGES.items():
+        add(what, ["disk", damaged(folder, family, damage)])
+    add("memory", ["memory"])
+    add("disk at last", ["disk", other])
+    last = found["ask disk at last"]
+    return {**found, "flush": ["flush"], "ask flush": last, "ask again": last, "ipc": ["ipc"]}
