@@ -103,14 +103,14 @@ def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> Non
     from engine_ext.pixels.processors import CHANNELS
 
     image_processor = processor._processor.image_processor
-    still = CHANNELS * image_processor.patch_size**2
-    patch = still * image_processor.temporal_patch_size
-    clip = patch if _gives_pixels(processor, "video_processor") else None
+    frame = CHANNELS * image_processor.patch_size**2
+    patch = frame * image_processor.temporal_patch_size
+    video = patch if _gives_pixels(processor, "video_processor") else None
     for item in items:
         rows = getattr(item, "feature", None)
         if not isinstance(rows, Tensor) or not (item.is_image() or item.is_video()):
             continue
-        raw = clip if item.is_video() else still
+        raw = video if item.is_video() else frame
         is_raw = rows.dim() == 2 and rows.shape[1] == raw and rows.dtype == torch.uint8
         is_patch = rows.dim() == 2 and rows.shape[1] == patch and rows.is_floating_point()
         if not is_raw and not is_patch:

@@ -36,7 +36,7 @@ def lines_of_the_extension(log):
 def test_the_extension_changes_no_answer(kind, arms):
     found, expected = arms["on"], arms["off"]
     if kind == "video" and not serves_video(expected.family):
-        pytest.skip("stock cannot serve clips of this family here: tests/engines/limits.py")
+        pytest.skip("stock cannot serve videos of this family here: tests/engines/limits.py")
     assert_same_answers({kind: found.replies[kind]}, {kind: expected.replies[kind]})
 
 
@@ -74,11 +74,11 @@ def test_the_process_that_holds_the_model_says_what_computes_the_projection(arms
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM computes rope positions in numpy")
 def test_rope_positions_of_every_kind_are_computed(arms):
     """Images of Qwen3-VL aside: SGLang has a function of its own for them, from 0.5.12 on."""
-    taken_over = re.findall(r"\('\w+', (.*)\): equal to SGLang's, taken over", arms["on"].log)
+    in_use = re.findall(r"\('\w+', (.*)\): equal to SGLang's, in use", arms["on"].log)
     asked = {"'image'", *(("'video'", "'image', 'video'") * serves_video(arms["on"].family))}
     if arms["on"].family == "qwen3_vl":
         asked.remove("'image'")
-    assert set(taken_over) == asked
+    assert set(in_use) == asked
 
 
 def test_switched_off_it_does_nothing(arms):

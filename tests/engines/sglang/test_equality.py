@@ -48,17 +48,17 @@ def inputs(family):
     """Patches of a small and a large image and of a video, cut by the model's own processor."""
     processor = AutoProcessor.from_pretrained(checkpoints.path(family))
     small, large = checkpoints.side(family), checkpoints.side(family) * 5 // 2
-    stills = [q for s in (small, large) for q in held_out(limit=2, side=s) if not q.is_video]
-    clip = next(q for q in held_out(limit=6, side=small) if q.is_video)
-    image = processor.image_processor(
-        images=[still.images[0] for still in stills], return_tensors="pt"
+    images = [q for s in (small, large) for q in held_out(limit=2, side=s) if not q.is_video]
+    video = next(q for q in held_out(limit=6, side=small) if q.is_video)
+    of_images = processor.image_processor(
+        images=[question.images[0] for question in images], return_tensors="pt"
     )
-    video = processor.video_processor(
-        videos=[clip.images], do_sample_frames=False, return_tensors="pt"
+    of_video = processor.video_processor(
+        videos=[video.images], do_sample_frames=False, return_tensors="pt"
     )
     return {
-        "image": (image["pixel_values"], image["image_grid_thw"]),
-        "video": (video["pixel_values_videos"], video["video_grid_thw"]),
+        "image": (of_images["pixel_values"], of_images["image_grid_thw"]),
+        "video": (of_video["pixel_values_videos"], of_video["video_grid_thw"]),
     }
 
 
@@ -102,7 +102,7 @@ def test_features_equal_those_of_transformers(kind, ours, inputs, family, dtype)
 
 
 def _frame_by_frame(grid):
-    """GLM-4V's own code hands a clip to the tower as so many stills."""
+    """GLM-4V's own code hands a video to the tower as so many images."""
     return torch.cat([shape.new_tensor([[1, *shape[1:]]] * int(shape[0])) for shape in grid])
 
 

@@ -6,7 +6,7 @@ from tests.engines.sglang.offline import assert_same_answers
 from tests.engines.sglang.updated import DAMAGES
 
 
-@pytest.mark.shows("updates that stock refuses", "from disk: {what}")
+@pytest.mark.shows("weight paths", "update from disk that stock refuses: {what}")
 @pytest.mark.parametrize("what", DAMAGES)
 def test_what_stock_refuses_is_refused_by_its_own_words(what, updated, record_property):
     succeeded, said = updated.expected[what]
