@@ -32,7 +32,7 @@ VARIANTS = {
 """Settings other than the engine's own: a processor of SGLang that gives floating point, and rows
 that vLLM normalises on the host. Of the family that the fast tests have of each engine."""
 LOGITS = {"vllm": {"hf_overrides": {"head_dtype": "float32"}}}
-"""In bfloat16 logits above 8 come in steps of 1/16: at even odds, one is 0.03 of a log-probability."""
+"""In bfloat16 logits above 8 come in steps of 1/16, which even odds halve."""
 FAST = "qwen2_5_vl"
 FAST_TOO = {"sglang": ["glm4v"]}
 """What has other code of the engine before the tower than the first: its videos come as images."""
