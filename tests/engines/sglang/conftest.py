@@ -69,7 +69,7 @@ def updated(request, tmp_path_factory, say):
     The projections of one family have a bias, those of the other none.
     """
     from tests.engines.sglang.offline import Compared
-    from tests.engines.sglang.updated import steps
+    from tests.engines.sglang.updated import SETTINGS, steps
 
     folder = tmp_path_factory.mktemp(request.param)
-    return Compared(request.param, steps(request.param, folder), folder, say)
+    return Compared(request.param, steps(request.param, folder), folder, say, SETTINGS)

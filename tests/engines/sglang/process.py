@@ -15,7 +15,6 @@ from typing import Any
 
 from evals.engines import SGLANG
 from tests.engines.sglang import asking, weights
-from tests.engines.sglang.masked_copy import LOADER
 
 
 def main() -> None:
@@ -23,7 +22,7 @@ def main() -> None:
     os.environ.update(SGLANG.cpu_environ)
     import sglang
 
-    settings = {**SGLANG.cpu_settings, "custom_weight_loader": [LOADER], **run["settings"]}
+    settings = {**SGLANG.cpu_settings, **run["settings"]}
     engine = sglang.Engine(model_path=run["model"], log_level="error", **settings)
     results, before = [], ""
     try:

@@ -10,6 +10,7 @@ import pytest
 from evals import checkpoints
 from tests.engines.damage import MISSHAPEN, NAN, TRUNCATED, changed, damaged
 from tests.engines.limits import VERSION
+from tests.engines.sglang.masked_copy import LOADER
 
 FORMATS = {
     "by the loader": None,
@@ -23,6 +24,7 @@ PARTS = {
     "in buckets, all weights set to zero before": "zeroed",
     "by a custom loader that NaN tells to keep a value": "masked",
 }
+SETTINGS = {"custom_weight_loader": [LOADER]}
 HAS_GROUPS = VERSION >= (0, 5, 9)
 """SGLang 0.5.8 compares versions of torch as text: "2.13" comes before "2.6" for it."""
 with_groups = pytest.mark.skipif(not HAS_GROUPS, reason="stock cannot set up a process group here")
