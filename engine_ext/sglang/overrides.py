@@ -77,7 +77,8 @@ def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> ty
             expect_pixels(self)
 
     def train(self: nn.Module, mode: bool = True) -> nn.Module:
-        # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23).
+        # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23), but for
+        # that of GGUF files, which hold no tower.
         if not mode:
             check_loaded(self)
         return stock.train(self, mode)
