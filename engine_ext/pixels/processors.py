@@ -1,4 +1,4 @@
-"""A model's own image processor, made to give the raw pixels of a still.
+"""A model's own image processor, made to give pixels, one frame of each image.
 
 It resizes and cuts as before. What it leaves out is done where the model is: rescaling,
 normalising, and writing the image once for each frame.
@@ -53,7 +53,7 @@ def expect_known(processor: Any, known: Collection[str] = KNOWN) -> None:
 
 
 def give_pixels(processor: Any, *, is_strict: bool = False, ignored: tuple[str, ...] = ()) -> None:
-    """From now on the processor gives (N, C*P*P) uint8 for stills; idempotent.
+    """From now on the processor gives (N, C*P*P) uint8; idempotent.
 
     A request that sets one of ``SETTINGS`` otherwise than the processor has it is processed as
     before, and so is one whose images are not of 8 bits.
@@ -95,10 +95,10 @@ def _giving_pixels(stock: Any, is_strict: bool, ignored: tuple[str, ...]) -> typ
                 found = super().preprocess(images, **{**kwargs, **dict.fromkeys(STEPS, False)})
             finally:
                 _one_frame.reset(frames)
-            stills = as_stills(found["pixel_values"], self.patch_size, self.temporal_patch_size)
-            if stills is None:
+            pixels = one_frame(found["pixel_values"], self.patch_size, self.temporal_patch_size)
+            if pixels is None:
                 return as_before("an image is not of whole numbers from 0 to 255")
-            found["pixel_values"] = stills
+            found["pixel_values"] = pixels
             return found
 
         def patchify(self, *args: Any, **kwargs: Any) -> Any:
@@ -118,7 +118,7 @@ def differing(processor: Any, given: Mapping[str, Any]) -> str | None:
     return None
 
 
-def as_stills(patches: Any, side: int, frames: int) -> Tensor | None:
+def one_frame(patches: Any, side: int, frames: int) -> Tensor | None:
     """Patches of pixels as (N, C*P*P) uint8; None where they are anything else.
 
     Args:

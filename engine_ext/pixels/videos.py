@@ -1,7 +1,7 @@
-"""A model's own video processor, made to give the raw pixels of a clip, and what it left out.
+"""A model's own video processor, made to give pixels.
 
-Each pixel of a clip is written once by any processor, so nothing is folded: whoever holds the model
-normalises, with the numbers and in the order of the processor, and gets the same float32 values.
+Each pixel of a video is written once by any processor, so all that is left out is rescaling and
+normalising.
 """
 
 from __future__ import annotations

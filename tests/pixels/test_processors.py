@@ -8,7 +8,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 
 from engine_ext.pixels import NotByValue, PixelValues, restore
-from engine_ext.pixels.processors import as_stills, expect_known, give_pixels, gives_pixels
+from engine_ext.pixels.processors import expect_known, give_pixels, gives_pixels, one_frame
 from tests.pixels.processors import BACKENDS, FAMILIES, image_processor, row_width, values_of
 
 transformers = pytest.importorskip("transformers", minversion="5")
@@ -169,8 +169,8 @@ def test_one_that_gives_pixels_is_known_too(ours):
 
 def test_numbers_that_are_not_of_8_bits_are_no_pixels():
     rows = torch.zeros(4, 3 * 2 * 14 * 14)
-    assert as_stills(rows, 14, 2).dtype == torch.uint8
-    assert as_stills(rows + 0.5, 14, 2) is None
-    assert as_stills(rows + 256, 14, 2) is None
-    assert as_stills(rows[:, :100], 14, 2) is None
-    assert as_stills([1, 2], 14, 2) is None
+    assert one_frame(rows, 14, 2).dtype == torch.uint8
+    assert one_frame(rows + 0.5, 14, 2) is None
+    assert one_frame(rows + 256, 14, 2) is None
+    assert one_frame(rows[:, :100], 14, 2) is None
+    assert one_frame([1, 2], 14, 2) is None
