@@ -196,6 +196,17 @@ def test_a_model_with_nothing_to_replace_says_so(lines, logged):
     assert (line["modules"], line["left_alone"], line["device"]) == ([], [], None)
 
 
+def test_a_model_that_is_not_to_be_looked_at_is_reported_with_the_reason(lines, logged):
+    model = Model()
+    Replacement(
+        *(model, (nn.Conv3d,), IDENTITY, LOGGER), everywhere=True, why_not="it is for text alone"
+    )
+    check_loaded(model)
+    assert type(model.visual.proj) is nn.Conv3d
+    assert said(logged) == ["engine_ext: AModel: nothing to replace here: it is for text alone"]
+    assert lines()[0]["modules"] == []
+
+
 def test_a_layer_that_multiplies_already_is_left_alone(lines, logged):
     model = Model(Tower(EngineConv(multiplies=True)))
     before = model.visual.proj
