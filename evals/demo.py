@@ -51,8 +51,7 @@ def main() -> int:
         for module in line["modules"]:
             console.print(
                 f"replaced in process {line['pid']}: {module['name']}, a {module['replaced']}, "
-                f"weight {tuple(module['weight_shape'])}, verified difference "
-                f"{module['difference']}",
+                f"weight {tuple(module['weight_shape'])}, {_verified(module['difference'])}",
                 highlight=False,
             )
     faults = _faults(questions, replies["on"], replies["off"], lines)
@@ -107,6 +106,10 @@ def _answers(questions: list[Question], on: list[Reply], off: list[Reply]) -> Ta
             f"{without.logprobs[0]:.4f}",
         )
     return table
+
+
+def _verified(difference: float | None) -> str:
+    return "not checked" if difference is None else f"verified difference {difference:.1e}"
 
 
 def _faults(
