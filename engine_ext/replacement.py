@@ -58,11 +58,16 @@ class Replacement:
         self._logger = logger
         self._is_checked = False
         self._why_not = why_not
-        self.report: Report = (
-            Report(())
-            if why_not
-            else linearize(model, conv_types=conv_types, check=False, everywhere=everywhere)
-        )
+        self.report = Report(())
+        if not why_not:
+            try:
+                self.report = linearize(
+                    model, conv_types=conv_types, check=False, everywhere=everywhere
+                )
+            except Exception:
+                # Nothing has been changed, and the engine goes on with stock.
+                logger.exception("engine_ext: %s: left stock", identity.architecture)
+                self._why_not = "it could not be looked at"
         for finding in self.report.replaced:
             for parameter in model.get_submodule(finding.name).parameters():
                 with torch.no_grad():

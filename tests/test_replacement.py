@@ -261,3 +261,16 @@ def test_of_a_model_within_a_model_the_inner_one_reports(lines):
 def test_a_module_of_which_nothing_is_known_is_no_error(lines):
     check_loaded(Model())
     assert lines() == []
+
+
+def test_a_model_that_cannot_be_looked_at_is_left_stock(monkeypatch, caplog):
+    def fails(*_, **__):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("engine_ext.replacement.linearize", fails)
+    model = nn.Sequential(nn.Conv3d(3, 8, 2, 2))
+    made = Replacement(model, (nn.Conv3d,), IDENTITY, logging.getLogger("test"), everywhere=True)
+    assert type(model[0]) is nn.Conv3d
+    assert made.report.findings == ()
+    assert "left stock" in caplog.text
+    check_loaded(model)
