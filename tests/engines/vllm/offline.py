@@ -71,6 +71,7 @@ def serve(run: dict[str, Any]) -> dict[str, Any]:
         stack.enter_context(injected(run.get("fault", "")))
         with conditions.saving_shards(run.get("shards")):
             llm = LLM(model=run["model"], **arguments)
+        convolutions.clear()  # what answers are made of counts, not what was asked when loading
         try:
             result: dict[str, Any] = {}
             if asked := run.get("ask", True):

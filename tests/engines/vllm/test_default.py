@@ -4,14 +4,20 @@ import pytest
 
 from engine_ext.patch_embed.linearize import MULTIPLIES
 from evals import checkpoints
+from tests.engines.limits import slow
 from tests.engines.vllm.answers import TOLERANCE, assert_same
-from tests.engines.vllm.runs import DTYPES, HAS_LAYER, case, convolving, default
+from tests.engines.vllm.runs import DTYPES, FAMILY, HAS_LAYER, case, convolving, default
 
 PROJECTION = "visual.patch_embed.proj"
 multiplies = pytest.mark.skipif(not HAS_LAYER, reason="this vLLM convolves on a CPU")
 
 
-@pytest.fixture(params=checkpoints.FAMILIES)
+@pytest.fixture(
+    params=[
+        pytest.param(family, marks=() if family == FAMILY else slow)
+        for family in checkpoints.FAMILIES
+    ]
+)
 def both(request, arms):
     """An engine by default, and a stock one."""
     run = case(request.param, "bfloat16")

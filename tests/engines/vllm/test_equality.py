@@ -7,10 +7,8 @@ CPU: the same product of the same rows and weights. vLLM 0.11 convolves: there r
 import pytest
 
 from evals import checkpoints
-from tests.engines.vllm.answers import TOLERANCE, assert_same
-from tests.engines.vllm.runs import CASES, HAS_LAYER, case
-
-DIFFERENCE = {dtype: 0.0 if HAS_LAYER else most for dtype, most in TOLERANCE.items()}
+from tests.engines.vllm.answers import DIFFERENCE, assert_same
+from tests.engines.vllm.runs import CASES, case
 
 
 @pytest.mark.shows("weight paths", "initial load from safetensors")
@@ -25,7 +23,7 @@ def test_answers_equal_those_of_stock(family, dtype, arms):
 @pytest.mark.parametrize("family", checkpoints.FAMILIES)
 def test_answers_after_a_reload_equal_those_of_a_fresh_server(family, arms):
     found, expected = (arm[case(family, "bfloat16")] for arm in (arms.extension, arms.stock))
-    assert_same(found["reload"], expected["reload"], DIFFERENCE["bfloat16"])
+    assert_same(found["reload"], expected["reload"])
 
 
 @pytest.mark.shows("features", "encoder CUDA graphs (their inputs and outputs, without CUDA)")

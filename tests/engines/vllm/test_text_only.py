@@ -5,15 +5,20 @@ By default, and with every feature named.
 
 import pytest
 
-from tests.engines.limits import VERSION
+from tests.engines.limits import VERSION, slow
 from tests.engines.vllm.runs import HAS_LAYER, TEXT, WITHOUT_TOWER, default
 
 PROJECTION = "visual.patch_embed.proj"
-LAUNCHES = [name for name in TEXT if VERSION > (0, 11, 0) or name != "language model only"]
-WITH_TOWER = [name for name in LAUNCHES if name not in WITHOUT_TOWER]
+LAUNCHES = [
+    pytest.param(name, marks=slow if name == "no videos" else ())
+    for name in TEXT
+    if VERSION > (0, 11, 0) or name != "language model only"
+]
+WITHOUT = [launch for launch in LAUNCHES if launch.values[0] in WITHOUT_TOWER]
+WITH = [launch for launch in LAUNCHES if launch not in WITHOUT]
 
 
-@pytest.fixture(params=["by default", "linear, mrope and pixels"])
+@pytest.fixture(params=["by default", "every feature"])
 def features(request):
     return request.param
 
@@ -32,7 +37,7 @@ def test_it_answers_as_stock(launch, launched, arms):
     assert launched(launch)["replies"] == arms.stock[launch]["replies"]
 
 
-@pytest.mark.parametrize("launch", [name for name in LAUNCHES if name in WITHOUT_TOWER])
+@pytest.mark.parametrize("launch", WITHOUT)
 def test_without_a_tower_there_is_nothing_to_replace_and_the_engine_says_so(launch, launched):
     found = launched(launch)
     (line,) = found["status"]
@@ -40,7 +45,7 @@ def test_without_a_tower_there_is_nothing_to_replace_and_the_engine_says_so(laun
     assert "nothing to replace here" in found["log"]
 
 
-@pytest.mark.parametrize("launch", WITH_TOWER)
+@pytest.mark.parametrize("launch", WITH)
 def test_one_limit_of_zero_leaves_the_tower_and_what_becomes_of_it(launch, launched, features):
     (line,) = launched(launch)["status"]
     is_left = HAS_LAYER and features == "by default"
