@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 
+from evals import checkpoints
 from evals.asking import Reply, ask
+from evals.checkpoints.copies import copy_without_weights
 from evals.servers import Server
-from tests.engines.damage import MISSHAPEN, changed, damaged
+from tests.engines.damage import changed
 from tests.engines.requests import conversations
 
 FAMILY = "glm4v"  # its projection has a bias
@@ -21,11 +23,11 @@ about an image it has seen from what the tower gave then."""
 
 
 def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
-    """Update from disk, and try to again from a checkpoint that stock refuses."""
+    """Update from disk, and try to again from a folder that holds no weights."""
     other = Path(changed(folder, FAMILY))
-    misshapen = Path(damaged(folder, FAMILY, MISSHAPEN))
+    empty = copy_without_weights(checkpoints.path(FAMILY), folder / "empty")
     found: dict[str, Any] = {"updated": update(server, other), UPDATED: replies(server, UPDATED)}
-    code, said = update(server, misshapen)
+    code, said = update(server, empty)
     said["message"] = said["message"].replace(str(folder), "")
     found["refused"] = code, said
     found[REFUSED] = replies(server, REFUSED)

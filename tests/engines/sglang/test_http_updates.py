@@ -21,7 +21,7 @@ def test_an_updated_server_answers_as_an_updated_stock_server(steps):
     assert_same_answers(found[UPDATED], expected[UPDATED])
 
 
-@pytest.mark.shows("weight paths", "update from disk over HTTP that stock refuses: another shape")
+@pytest.mark.shows("weight paths", "update from disk over HTTP that stock refuses: no weights")
 def test_an_update_that_stock_refuses_gets_its_reply_and_the_server_goes_on(steps, record_property):
     found, expected = steps
     code, said = expected["refused"]

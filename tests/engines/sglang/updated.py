@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from evals import checkpoints
-from tests.engines.damage import MISSHAPEN, NAN, TRUNCATED, changed, damaged
+from evals.checkpoints.copies import copy_without_weights
+from tests.engines.damage import MISSHAPEN, NAN, changed, damaged
 from tests.engines.limits import VERSION
 from tests.engines.sglang.masked_copy import LOADER
 
@@ -28,7 +29,9 @@ SETTINGS = {"custom_weight_loader": [LOADER]}
 HAS_GROUPS = VERSION >= (0, 5, 9)
 """SGLang 0.5.8 compares versions of torch as text: "2.13" comes before "2.6" for it."""
 with_groups = pytest.mark.skipif(not HAS_GROUPS, reason="stock cannot set up a process group here")
-DAMAGES = {"another shape": MISSHAPEN, "a truncated file": TRUNCATED}
+WITHOUT_WEIGHTS, OTHER_SHAPE = "disk: a folder without weights", "broadcast: another shape"
+REFUSED = [WITHOUT_WEIGHTS, pytest.param(OTHER_SHAPE, marks=with_groups)]
+"""By stock, which goes on: it does not after another shape from disk, or from tensors."""
 
 
 def steps(family: str, folder: Path) -> dict[str, Any]:
@@ -50,8 +53,10 @@ def steps(family: str, folder: Path) -> dict[str, Any]:
         add(how, [verb, original if number % 2 else other])
     found["not finite"] = ["tensor", None, damaged(folder, family, NAN)]
     add("disk after not finite", ["disk", original])
-    for what, damage in DAMAGES.items():
-        add(what, ["disk", damaged(folder, family, damage)])
+    empty = copy_without_weights(checkpoints.path(family), folder / "empty")
+    add(WITHOUT_WEIGHTS, ["disk", str(empty)])
+    if HAS_GROUPS:
+        add(OTHER_SHAPE, ["distributed", None, damaged(folder, family, MISSHAPEN)])
     add("memory", ["memory"])
     add("disk at last", ["disk", other])
     last = found["ask disk at last"]
