@@ -10,7 +10,7 @@ from tests.engines.vllm.runs import HAS_LAYER
 TOLERANCE = {"float32": 1e-5, "bfloat16": LOGPROB_TOLERANCE}
 """Of log-probabilities, where a convolution is compared with a product."""
 DIFFERENCE = dict.fromkeys(TOLERANCE, 0.0) if HAS_LAYER else TOLERANCE
-"""Where the extension is compared with stock: on a CPU vLLM's own layer computes that product too."""
+"""Where both multiply: on a CPU vLLM's own layer computes the same product as the extension."""
 
 
 def assert_same(found, expected, tolerance=DIFFERENCE["bfloat16"]):
