@@ -57,8 +57,8 @@ INTERVENTIONS = (
     ),
     Intervention(
         "sglang.srt.model_loader.loader:DefaultModelLoader.load_model",
-        "every loader but that of GGUF files, which hold no tower, ends by `model.eval()`, which the"
-        " override sees as `train(False)` (`overrides.py`)",
+        "every loader but that of GGUF files, which hold no tower, ends by `model.eval()`, which"
+        " the override sees as `train(False)` (`overrides.py`)",
         "the projection is checked once, when its weights are there, whatever the load format",
         TRIED,
         "when SGLang calls a method of the model once it is loaded",
