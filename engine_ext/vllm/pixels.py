@@ -7,6 +7,7 @@ normalises on the device. Videos come as before; the width of a row tells them f
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from functools import cache, wraps
 from typing import Any
@@ -47,6 +48,9 @@ def _giving_pixels(info: type) -> type:
             is_sent = is_possible(self.ctx.model_config)
             if is_sent:
                 _expect_configured(processor.image_processor, self.ctx.model_config)
+                # Copies: vLLM keeps one processor of a model for all that a process does with it.
+                processor = copy(processor)
+                processor.image_processor = copy(processor.image_processor)
                 # vLLM normalises by the model's files, whatever a request asks.
                 give_pixels(processor.image_processor, is_strict=True, ignored=SETTINGS)
             _say(is_sent)
