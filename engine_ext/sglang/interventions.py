@@ -131,6 +131,13 @@ INTERVENTIONS = (
         "the same",
     ),
     Intervention(
+        "sglang.srt.model_loader.utils:set_default_torch_dtype",
+        "called (`restoring.py`)",
+        "a model is built under its own dtype, the processors of the tokenizer's process are not",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
         "sglang.srt.utils:cpu_has_amx_support",
         "called, as is `is_cpu` (`restoring.py`)",
         "SGLang processes images by itself on such a CPU: pixels are left out",
