@@ -26,7 +26,8 @@ def takes_pixels(architecture: str) -> bool:
 
 
 def expect_pixels(model: nn.Module) -> None:
-    """Remember what the processors of the model that is being loaded make of pixels."""
+    """Remember what the processors of the model that is being built make of pixels."""
+    from sglang.srt.model_loader.utils import set_default_torch_dtype
     from transformers import AutoImageProcessor, AutoVideoProcessor
 
     if getattr(model, "visual", None) is None:
@@ -34,7 +35,10 @@ def expect_pixels(model: nn.Module) -> None:
     found = {}
     for kind, auto in (("image", AutoImageProcessor), ("video", AutoVideoProcessor)):
         try:
-            found[kind] = PixelValues.of(_from_files(auto))
+            # SGLang builds models under the model's dtype and on its device; the tokenizer's
+            # process, whose rows these are to be, has neither.
+            with set_default_torch_dtype(torch.float32), torch.device("cpu"):
+                found[kind] = PixelValues.of(_from_files(auto))
         except Exception as error:
             # As the tokenizer's process decides it, from the same files: it sends none then.
             logger.warning("engine_ext: %ss come as SGLang has them: %s", kind, error)

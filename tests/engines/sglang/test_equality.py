@@ -46,7 +46,11 @@ def ours(family, dtype, extended):
 @pytest.fixture(scope="module")
 def inputs(family):
     """Patches of a small and a large image and of a video, cut by the model's own processor."""
-    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    return patches_of(AutoProcessor.from_pretrained(checkpoints.path(family)), family)
+
+
+def patches_of(processor, family):
+    """By kind, patches and grids of images and of a video."""
     small, large = checkpoints.side(family), checkpoints.side(family) * 5 // 2
     images = [q for s in (small, large) for q in held_out(limit=2, side=s) if not q.is_video]
     video = next(q for q in held_out(limit=6, side=small) if q.is_video)
