@@ -5,7 +5,7 @@ import re
 import pytest
 
 from evals.expected import LOGPROB_TOLERANCE
-from tests.engines.vllm.runs import HAS_LAYER
+from tests.engines.vllm.ways import HAS_LAYER
 
 TOLERANCE = {"float32": 1e-5, "bfloat16": LOGPROB_TOLERANCE}
 """Of log-probabilities, where a convolution is compared with a product."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,14 +11,8 @@ from typing import Any
 from evals import checkpoints
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, ZERO, changed, damaged
 from tests.engines.faults import FAULTS
-from tests.engines.limits import VERSION
 from tests.engines.vllm import variants
-
-
-def has(module: str) -> bool:
-    """Whether this vLLM has a module, of a package that it has."""
-    return importlib.util.find_spec(module) is not None
-
+from tests.engines.vllm.ways import IMAGES, SKIPPED, TEXT, UPDATES
 
 DTYPES = ("bfloat16", "float32")
 CASES = list(itertools.product(checkpoints.FAMILIES, DTYPES))
@@ -27,32 +20,6 @@ FAMILY = "qwen3_vl"  # its projection has a bias, and it takes adapters for the 
 UNBIASED = "qwen2_5_vl"
 FAULTY = "glm4v"  # its projection has a bias
 
-IMAGES = 12
-"""As many to pass over for answers that no cache holds, once for each change of an engine."""
-UPDATES = {
-    "reload_weights from disk": VERSION > (0, 11, 0),  # which reloads what it has loaded
-    "reload_weights from tensors": VERSION > (0, 11, 0),
-    "load_weights of the patch embedding": True,
-    "load_weights, one tensor a call": True,
-    "load_weights, 200 calls": True,
-    "load_weights in buckets": True,
-    "load_weights in buckets after the weights were discarded": True,
-    "sparse patches": has("vllm.model_executor.model_loader.checkpoint_weight_patch"),
-    "param.data.copy_": True,
-}
-"""The ways to put other weights into a running engine, and whether this vLLM has them on a CPU."""
-SKIPPED = {by: IMAGES * count for count, by in enumerate(UPDATES, start=5)}
-"""Images to pass over for answers after each: none that the engine was asked before."""
-HAS_LAYER = has("vllm.model_executor.layers.conv")
-"""vLLM's own layer, which multiplies on a CPU; vLLM 0.11 has ``nn.Conv3d``."""
-TEXT = {
-    "no images and no videos": {"limit_mm_per_prompt": {"image": 0, "video": 0}},
-    "no images": {"limit_mm_per_prompt": {"image": 0, "video": 1}},
-    "no videos": {"limit_mm_per_prompt": {"image": 1, "video": 0}},
-    "language model only": {"language_model_only": True},
-}
-"""Launches for text, and which of them have no tower."""
-WITHOUT_TOWER = ("no images and no videos", "language model only")
 DAMAGES = (NAN, ZERO, MISSHAPEN, MISSING)
 ADAPTED = {
     module: f"{module}.weight"

@@ -6,7 +6,8 @@ from engine_ext.patch_embed.linearize import MULTIPLIES
 from evals import checkpoints
 from tests.engines.limits import slow
 from tests.engines.vllm.answers import TOLERANCE, assert_same
-from tests.engines.vllm.runs import DTYPES, FAMILY, HAS_LAYER, case, convolving, default
+from tests.engines.vllm.runs import DTYPES, FAMILY, case, convolving, default
+from tests.engines.vllm.ways import HAS_LAYER
 
 PROJECTION = "visual.patch_embed.proj"
 multiplies = pytest.mark.skipif(not HAS_LAYER, reason="this vLLM convolves on a CPU")

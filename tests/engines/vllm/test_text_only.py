@@ -6,7 +6,8 @@ By default, and with every feature named.
 import pytest
 
 from tests.engines.limits import VERSION, slow
-from tests.engines.vllm.runs import HAS_LAYER, TEXT, WITHOUT_TOWER, default
+from tests.engines.vllm.runs import default
+from tests.engines.vllm.ways import HAS_LAYER, TEXT, WITHOUT_TOWER
 
 PROJECTION = "visual.patch_embed.proj"
 LAUNCHES = [

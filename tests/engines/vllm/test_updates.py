@@ -7,7 +7,8 @@ update finds a projection that was overwritten, so it is seen to bring every val
 import pytest
 
 from tests.engines.vllm.answers import assert_same, differ
-from tests.engines.vllm.runs import SHARED, UPDATES
+from tests.engines.vllm.runs import SHARED
+from tests.engines.vllm.ways import UPDATES
 
 EACH = [
     pytest.param(by, marks=() if is_there else pytest.mark.skip(reason="this vLLM has no such way"))
