@@ -115,12 +115,13 @@ class Arms:
         environ = {**self.shared, **self.environ[arm], status.VARIABLE: str(written)}
         settings = SETTINGS[self.engine.name]
         with cpu_server(self.engine, self.model, log, environ=environ, **settings) as server:
-            modules = [one for line in status.read(written) for one in line["modules"]]
+            lines = status.read(written)
+            modules = [one for line in lines for one in line["modules"]]
             if bool(modules) != (arm != OFF):
                 replaced = ", ".join(one["name"] for one in modules) or "nothing"
                 raise WrongArm(f"the arm {arm!r} replaced {replaced}")
-            if any(one["takes_pixels"] for one in modules) != (arm == PIXELS):
-                raise WrongArm(f"the arm {arm!r}: its projection takes pixels, or does not")
+            if any(PIXELS in line["features"] for line in lines) != (arm == PIXELS):
+                raise WrongArm(f"the arm {arm!r}: pixels are on, or are not")
             yield server
 
     def _ask(self, load: Load, server: Server) -> None:

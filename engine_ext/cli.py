@@ -108,6 +108,12 @@ def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]
     if engine["overrides"] is not None:
         yield "overrides", f"{len(engine['overrides'])} architectures"
         yield "not covered", ", ".join(engine["not_covered"]) or "none"
+    for row in engine.get("interventions") or ():
+        problem = row["problem"]
+        yield (
+            "relies on",
+            f"[missing] {row['target']}: {problem}" if problem else f"[ok] {row['target']}",
+        )
 
 
 def _measured_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,7 @@ def _stock(engine: str, version: str, stack: Mapping[str, Any]) -> dict[str, str
     for models, layer in row.layers.items():
         name = LAYERS[layer].replace("`", "")
         if row.is_linear(layer, stack["torch"], has_gpu):
-            text = "a matrix product already: nothing or little to gain here"
+            text = "a matrix product already: left alone unless ENGINE_EXT names linear"
             text = text if layer == "F.linear" else f"{name}, {text}"
         elif conv3d_is_slow(stack["torch"], stack["cudnn"]):
             text = (

@@ -12,7 +12,7 @@ OFF = "off"
 FEATURES = {
     "linear": "patch embedding as one matrix product",
     "mrope": "rope positions of multimodal prompts without a step per token",
-    "pixels": "stills as raw pixels, with rescaling and normalising in the projection",
+    "pixels": "images and videos sent as uint8, one frame of an image",
 }
 DEFAULT = ("linear", "mrope")
 """On where the variable is not set; ``pixels`` only where it is named (docs/pixels.md says why)."""
@@ -26,7 +26,7 @@ TRIED = {
 
 
 class UnknownFeature(ValueError):
-    """``ENGINE_EXT`` holds a word that is no feature, or one without another that it needs."""
+    """``ENGINE_EXT`` holds a word that is no feature."""
 
 
 def enabled_features(
@@ -38,7 +38,7 @@ def enabled_features(
         default: those that are on where the variable is not set.
 
     Raises:
-        UnknownFeature: a word that is no feature, ``off`` beside one, or ``pixels`` alone.
+        UnknownFeature: a word that is no feature, or ``off`` beside one.
     """
     words = {word.strip() for word in environ.get(VARIABLE, "").split(",")} - {""}
     if not words:
@@ -51,11 +51,6 @@ def enabled_features(
         raise UnknownFeature(
             f"{VARIABLE}={environ[VARIABLE]!r}: {', '.join(map(repr, unknown))} not understood; "
             f"expected a comma list of: {known}; or {OFF} alone to leave the engine stock"
-        )
-    if "pixels" in words and "linear" not in words:
-        raise UnknownFeature(
-            f"{VARIABLE}={environ[VARIABLE]!r}: pixels go into the projection that linear makes;"
-            " expected linear beside pixels"
         )
     return tuple(feature for feature in FEATURES if feature in words)
 
@@ -74,6 +69,15 @@ def features_of(
         for name in enabled_features(environ)
         if name in OF_ENGINE[engine] and (name not in tried or version in tried[name])
     )
+
+
+def is_named(feature: str, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether an operator has asked for a feature: then it does what it can, not what is worth it.
+
+    Raises:
+        UnknownFeature: as `enabled_features`.
+    """
+    return feature in enabled_features(environ, ())
 
 
 def untried(engine: str, version: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -59,6 +59,7 @@ def registration(probe: str, environ: Mapping[str, str], load: bool) -> tuple[di
         "overrides": found.get("overridden"),
         "not_covered": found.get("not_covered"),
         "features": found.get("features"),
+        "interventions": found.get("interventions"),
         "log": found.get("log", []),
     }
     return report, found.get("error", "")

@@ -177,3 +177,20 @@ def test_says_nothing_of_stock_where_torch_cannot_be_imported(monkeypatch, stock
 def test_the_command_is_installed():
     shown = subprocess.run([sys.executable, "-m", "engine_ext.cli", "--help"], capture_output=True)
     assert b"doctor" in shown.stdout
+
+
+def test_says_what_is_missing_of_what_it_relies_on():
+    engine = {
+        "stock": {},
+        "entry_point_found": None,
+        "features": ["linear"],
+        "rope_positions": "SGLang's own",
+        "overrides": [],
+        "not_covered": [],
+        "interventions": [
+            {"target": "sglang.a:b", "how": "called", "problem": ""},
+            {"target": "sglang.a:c", "how": "called", "problem": "AttributeError: no c"},
+        ],
+    }
+    said = [text for label, text in cli._engine_rows("sglang", engine) if label == "relies on"]
+    assert said == ["[ok] sglang.a:b", "[missing] sglang.a:c: AttributeError: no c"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine_ext.features import UnknownFeature, enabled_features, features_of, untried
+from engine_ext.features import UnknownFeature, enabled_features, features_of, is_named, untried
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,7 @@ from engine_ext.features import UnknownFeature, enabled_features, features_of, u
         ("mrope,linear", ("linear", "mrope")),
         ("mrope", ("mrope",)),
         ("linear", ("linear",)),
+        ("pixels,mrope", ("mrope", "pixels")),
         (" linear , ", ("linear",)),
         ("off", ()),
     ],
@@ -29,11 +30,6 @@ def test_an_unknown_word_is_an_error_that_lists_the_known_ones(value):
     assert repr(value) in str(error.value)
     assert "linear" in str(error.value)
     assert "off alone" in str(error.value)
-
-
-def test_pixels_need_the_projection_that_takes_them():
-    with pytest.raises(UnknownFeature, match="expected linear beside pixels"):
-        enabled_features({"ENGINE_EXT": "pixels,mrope"})
 
 
 @pytest.mark.parametrize(
@@ -60,3 +56,25 @@ def test_what_was_asked_for_and_is_not_there_is_told_by_its_versions():
     assert untried("sglang", "0.5.9", environ) == {"pixels": "0.5.23"}
     assert untried("sglang", "0.5.23", environ) == {}
     assert untried("sglang", "0.5.9", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (None, False),
+        ("", False),
+        ("off", False),
+        ("mrope", False),
+        ("linear", True),
+        ("mrope,linear", True),
+        ("linear,pixels", True),
+    ],
+)
+def test_a_feature_that_is_on_by_default_is_not_named(value, named):
+    environ = {} if value is None else {"ENGINE_EXT": value}
+    assert is_named("linear", environ) is named
+
+
+def test_an_unknown_word_is_an_error_here_too():
+    with pytest.raises(UnknownFeature, match="'fast' not understood"):
+        is_named("linear", {"ENGINE_EXT": "fast"})

@@ -75,7 +75,7 @@ POINTS: dict[str, list[Point]] = {
         "Qwen3VLForConditionalGeneration",
         "get_image_feature",
     ),
-    "engine_ext.sglang.raw_features": [Point("image_features", GATHER)],
+    "engine_ext.sglang.restoring": [Point("restored", GATHER)],
     "vllm.multimodal.hasher": [Point("MultiModalHasher.hash_kwargs", HASH)],
     "vllm.v1.serial_utils": [
         Point("MsgpackEncoder.encode", SEND),
@@ -144,7 +144,7 @@ def _returns_what_it_gets(_: Any, x: Any, *__: Any, **___: Any) -> Any:
 def _with_timed_projection(tower: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(tower)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        module = getattr(self, "patch_embed", None)  # the extension wraps this one of the instance
+        module = getattr(self, "patch_embed", None)
         if module is not None and not hasattr(module.forward, "__wrapped__"):
             module.forward = timed(module.forward, PROJECT)
         return tower(self, *args, **kwargs)

@@ -43,11 +43,6 @@ class PatchGeometry:
         return math.prod(self.patch_shape)
 
     @property
-    def still_width(self) -> int:
-        """Values in one frame of a patch: a row of raw pixels."""
-        return self.row_width // self.kernel_size[0]
-
-    @property
     def weight_shape(self) -> tuple[int, int, int, int, int]:
         """(D, C, T, P, P): the weight as checkpoints hold it."""
         return (self.out_channels, *self.patch_shape)

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from engine_ext.patch_embed.conv import PatchConv3d
+from engine_ext.patch_embed.convolves import convolves
 from engine_ext.patch_embed.geometry import NotAPatchProjection, PatchGeometry
 from engine_ext.patch_embed.verify import Verification, verify
 
@@ -19,6 +20,7 @@ Outcome = Literal["replaced", "already linear", "left alone"]
 
 MULTIPLIED = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 """Dtypes of which torch computes products (of fp8 and integers it does not)."""
+MULTIPLIES = "it computes a product already"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def linearize(
     *,
     conv_types: Sequence[type[nn.Module]] = (nn.Conv3d,),
     check: bool = True,
+    everywhere: bool = True,
 ) -> Report:
     """Have every patch projection of ``model`` computed as a product, in place.
 
@@ -78,6 +81,7 @@ def linearize(
             override the computation.
         check: verify each projection against the convolution now. Weights on the meta device have
             no values: call `engine_ext.verify` on those once they are loaded.
+        everywhere: also in place of layers of ``conv_types`` that multiply already by themselves.
 
     Raises:
         TypeError: ``model`` is no module.
@@ -89,7 +93,10 @@ def linearize(
     places: dict[nn.Module, list[str]] = {}
     for name, module in _convolutions(model, tuple(conv_types)):
         places.setdefault(module, []).append(name)
-    findings = [_finding(names[0], module, conv_types, check) for module, names in places.items()]
+    findings = [
+        _finding(names[0], module, conv_types, check, everywhere)
+        for module, names in places.items()
+    ]
     for (module, names), finding in zip(places.items(), findings, strict=True):
         if finding.outcome != "replaced":
             continue
@@ -112,7 +119,11 @@ def _convolutions(
 
 
 def _finding(
-    name: str, module: nn.Module, conv_types: Sequence[type[nn.Module]], check: bool
+    name: str,
+    module: nn.Module,
+    conv_types: Sequence[type[nn.Module]],
+    check: bool,
+    everywhere: bool,
 ) -> Finding:
     """What is to become of ``module``; nothing is changed here."""
     layer = f"{type(module).__module__}.{type(module).__qualname__}"
@@ -121,6 +132,8 @@ def _finding(
     reason = _why_left_alone(module, conv_types)
     if reason is None and type(module) is not nn.Conv3d:
         reason = _why_not_exchanged(name, module)
+        if reason is None and not everywhere and not convolves(module):
+            reason = MULTIPLIES
     if reason is not None:
         return Finding(name, layer, "left alone", reason=reason)
     weight: Any = module.weight

@@ -1,7 +1,7 @@
 """Rows of patches as uint8 pixels, and back to what the processor would have given.
 
-A row of a processor holds one patch: C*T*P*P values, channel by channel, then frame by frame. A
-still image is written into it T times, and every value is four bytes for one byte of pixel. Compact
+A row of a processor holds one patch: C*T*P*P values, channel by channel, then frame by frame. An
+image is written into it T times, and every value is four bytes for one byte of pixel. Compact
 rows hold each pixel once, as it is; `restore` gives the processor's own rows, bit for bit.
 """
 
@@ -18,7 +18,7 @@ cache)."""
 
 
 def compact_image(rows: Tensor, channels: int, frames: int) -> Tensor | None:
-    """Each pixel of still images once.
+    """Each pixel of images once.
 
     Args:
         rows: (N, C*T*P*P), what a processor gives without rescaling and normalising.

@@ -1,1 +1,1 @@
-"""The SGLang adapter: plugin, external model package, registry overrides, sealing after loading."""
+"""The SGLang adapter: its two ways in, registry overrides, pixels and rope positions."""

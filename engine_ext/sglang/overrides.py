@@ -13,13 +13,11 @@ from typing import Any
 import sglang
 from torch import nn
 
-from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
-from engine_ext.sglang import pixels, raw_features
+from engine_ext.features import is_named
+from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
-from engine_ext.sglang.sealing import SealAfterLoading, conv_types
-from engine_ext.sglang.torchao import leave_projections_out
-from engine_ext.sglang.updates import after_load_weights, guard_updates
+from engine_ext.sglang.restoring import expect_pixels, restored, takes_pixels
 
 STOCK_MODELS = "sglang.srt.models."
 
@@ -48,7 +46,7 @@ def overrides(models: Mapping[str, Any], architectures: Iterable[str]) -> dict[s
         if not getattr(stock, "__module__", "").startswith(STOCK_MODELS):
             _say_that_it_is_anothers(architecture)
         else:
-            found[architecture] = _override(stock, architecture)
+            found[architecture] = _override(stock, architecture, takes_pixels(architecture))
     return found
 
 
@@ -58,44 +56,40 @@ def is_override(model_class: Any) -> bool:
 
 @functools.cache
 def _say_that_it_is_anothers(architecture: str) -> None:
-    logger.warning("engine_ext: %s is served by another package, left alone", architecture)
+    logger.warning("engine_ext: %s is a class of another package, left alone", architecture)
 
 
 @functools.cache
-def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
+def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> type[nn.Module]:
     """The override of ``stock``: the same class at every call, with the signature of ``stock``."""
 
     @functools.wraps(stock.__init__)
     def construct(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         stock.__init__(self, *args, **kwargs)
         config = kwargs["config"] if "config" in kwargs else next(iter(args), None)
-        if getattr(config, "language_only", False):
-            # Its tower serves nothing, and its checkpoint may hold no weights for it.
-            logger.info("engine_ext: %s: launched for language only, left stock", architecture)
-            return
-        replace_projections(self, architecture)
+        identity = Identity("sglang", sglang.__version__, architecture, features())
+        Replacement(
+            *(self, conv_types(), identity, logger),
+            everywhere=is_named("linear"),
+            why_not=_why_nothing_is_replaced(config),
+        )
+        if has_pixels and not is_for_text_alone(config):
+            expect_pixels(self)
 
     def train(self: nn.Module, mode: bool = True) -> nn.Module:
-        # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23).
-        if not mode and (served := served_model(self)) is not None:
-            served.seal_the_rest(self)
+        # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23), but for
+        # that of GGUF files, which hold no tower.
+        if not mode:
+            check_loaded(self)
         return stock.train(self, mode)
 
-    def load_weights(self: Any, weights: Any, *args: Any, **kwargs: Any) -> Any:
-        if (served := served_model(self)) is not None:
-            weights = served.delivering(weights)
-        result = super(override, self).load_weights(weights, *args, **kwargs)
-        after_load_weights(self)
-        return result
-
     def get_image_feature(self: Any, items: Any) -> Any:
-        return raw_features.image_features(self, super(override, self).get_image_feature, items)
+        return super(override, self).get_image_feature(restored(items, self, "image"))
 
     def get_video_feature(self: Any, items: Any) -> Any:
-        return raw_features.video_features(self, super(override, self).get_video_feature, items)
+        return super(override, self).get_video_feature(restored(items, self, "video"))
 
-    raw = {"get_image_feature": get_image_feature, "get_video_feature": get_video_feature}
-
+    of_pixels = {"get_image_feature": get_image_feature, "get_video_feature": get_video_feature}
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
         stock.__name__,
@@ -103,34 +97,34 @@ def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
         {
             "__init__": construct,
             "train": train,
-            "load_weights": load_weights,
             "__module__": __name__,
             "__doc__": stock.__doc__,
-            **(raw if _takes_pixels(architecture) else {}),
+            **(of_pixels if has_pixels else {}),
         },
     )
     return override
 
 
-def _takes_pixels(architecture: str) -> bool:
-    is_on = "pixels" in features() and architecture in pixels.ARCHITECTURES
-    return is_on and pixels.are_possible()
+def _why_nothing_is_replaced(config: Any) -> str:
+    if is_for_text_alone(config):
+        return "it is for text alone"
+    return "" if "linear" in features() else "linear is off (ENGINE_EXT)"
 
 
-def replace_projections(model: nn.Module, architecture: str) -> ServedModel:
-    """Replace the projections of a model that SGLang has just constructed, before it is loaded."""
-    from sglang.srt.distributed import parallel_state
+def is_for_text_alone(config: Any) -> bool:
+    """Whether a model has no tower, or one that serves nothing and may have no weights.
 
-    identity = Identity("sglang", sglang.__version__, architecture, features())
-    peers = tensor_parallel_peers(parallel_state, architecture)
-    stills = None
-    if _takes_pixels(architecture) and (found := raw_features.of_stills()) is not None:
-        stills = Stills(found)
-        raw_features.expect_clips(model)
-    served = ServedModel(model, conv_types(), identity, logger, peers, stills)
-    for name in served.names:
-        projection: Any = model.get_submodule(name)
-        projection.quant_method = SealAfterLoading(served, name)
-    guard_updates()
-    leave_projections_out()
-    return served
+    Args:
+        config: of the model, in which SGLang notes what a launch says (``--language-only``,
+            ``--language-model-only``) beside what the checkpoint does.
+    """
+    return any(getattr(config, said, False) for said in ("language_only", "language_model_only"))
+
+
+def conv_types() -> tuple[type[nn.Module], ...]:
+    """The layers by which SGLang's models compute a 3-D convolution."""
+    try:
+        from sglang.srt.layers.conv import Conv3dLayer
+    except ImportError:  # SGLang 0.5.9 and older use nn.Conv3d throughout
+        return (nn.Conv3d,)
+    return (nn.Conv3d, Conv3dLayer)

@@ -1,7 +1,7 @@
-"""Raw pixels from SGLang's processors: one frame of 8 bits for a still, all frames of a clip.
+"""Rows of uint8 from SGLang's processors: one frame of an image, all frames of a video.
 
 The tokenizer's process makes the processors of a model give pixels; the process that holds the
-model (`raw_features`) folds what they left out into the projection. What a client has processed
+model (`restoring`) gives itself the rows that they would have given. What a client has processed
 itself comes as before: its dtype and the width of a row tell them apart.
 """
 
@@ -19,17 +19,6 @@ from engine_ext.sglang.log import logger
 
 MAKES_PROCESSOR = "sglang.srt.managers.multimodal_processor.get_mm_processor"
 PROCESSOR = "sglang.srt.multimodal.processors.base_processor.BaseMultimodalProcessor"
-ARCHITECTURES = frozenset(
-    {
-        "Glm4vForConditionalGeneration",
-        "Glm4vMoeForConditionalGeneration",
-        "Qwen2VLForConditionalGeneration",
-        "Qwen2_5_VLForConditionalGeneration",
-        "Qwen3VLForConditionalGeneration",
-        "Qwen3VLMoeForConditionalGeneration",
-    }
-)
-"""Whose features reach the projection as rows, with no look at their width on the way but below."""
 
 
 class NotPixels(ValueError):
@@ -58,24 +47,23 @@ def before_processor(
     **_: Any,
 ) -> None:
     """Before ``get_mm_processor``: make the processors of the model give pixels."""
-    from engine_ext.patch_embed import clips
-    from engine_ext.patch_embed.fold import NotFoldable
-    from engine_ext.patch_embed.pixels import give_pixels, normalisation_of
+    from engine_ext.pixels import NotByValue, PixelValues, processors, videos
 
     try:
         if not _is_served_by_override(model_config):
             return
-        normalisation_of(processor.image_processor)
-        give_pixels(processor.image_processor)
-        logger.info("engine_ext: stills travel as raw pixels, one frame of 8 bits")
-        normalisation_of(processor.video_processor, clips.KNOWN)
-        clips.give_clips(processor.video_processor)
-        logger.info("engine_ext: clips travel as raw pixels of 8 bits")
-    except NotFoldable as error:
-        logger.warning("engine_ext: the rest travels as SGLang has it: %s", error)
+        processors.expect_known(processor.image_processor)
+        PixelValues.of(processor.image_processor)
+        processors.give_pixels(processor.image_processor)
+        logger.info("engine_ext: images are sent as uint8, one frame of each")
+        processors.expect_known(processor.video_processor, videos.KNOWN)
+        PixelValues.of(processor.video_processor)
+        videos.give_clips(processor.video_processor)
+        logger.info("engine_ext: videos are sent as uint8")
+    except NotByValue as error:
+        logger.warning("engine_ext: the rest is sent as before: %s", error)
     except Exception:
-        # What normalises is there in any case: requests are served as before, by this or by that.
-        logger.exception("engine_ext: the rest travels as SGLang has it")
+        logger.exception("engine_ext: the rest is sent as before")
 
 
 def _is_served_by_override(model_config: Any) -> bool:
@@ -84,23 +72,17 @@ def _is_served_by_override(model_config: Any) -> bool:
     SGLang resolves the class here too. Its scheduler passes no ``model_config``: the processor
     that it makes only computes positions.
     """
-    if model_config is None or getattr(model_config.hf_config, "language_only", False):
-        return False
-    if not are_possible():
+    if model_config is None:
         return False
     from sglang.srt.model_loader.utils import get_model_architecture
 
-    from engine_ext.sglang.overrides import is_override
+    from engine_ext.sglang.overrides import is_for_text_alone, is_override
+    from engine_ext.sglang.restoring import takes_pixels
 
+    if is_for_text_alone(model_config.hf_config):
+        return False
     model_class, architecture = get_model_architecture(model_config)
-    return architecture in ARCHITECTURES and is_override(model_class)
-
-
-def are_possible() -> bool:
-    """Not on CPUs with AMX: SGLang packs the projection there, and processes images by itself."""
-    from sglang.srt.utils import cpu_has_amx_support, is_cpu
-
-    return not (is_cpu() and cpu_has_amx_support())
+    return takes_pixels(architecture) and is_override(model_class)
 
 
 def mark_fingerprint(payload: dict[str, Any], processor: Any, *_: Any) -> dict[str, Any]:
@@ -118,17 +100,17 @@ def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> Non
     """
     if not _gives_pixels(processor):
         return
-    from engine_ext.patch_embed.pixels import CHANNELS
+    from engine_ext.pixels.processors import CHANNELS
 
     image_processor = processor._processor.image_processor
-    still = CHANNELS * image_processor.patch_size**2
-    patch = still * image_processor.temporal_patch_size
-    clip = patch if _gives_pixels(processor, "video_processor") else None
+    frame = CHANNELS * image_processor.patch_size**2
+    patch = frame * image_processor.temporal_patch_size
+    video = patch if _gives_pixels(processor, "video_processor") else None
     for item in items:
         rows = getattr(item, "feature", None)
         if not isinstance(rows, Tensor) or not (item.is_image() or item.is_video()):
             continue
-        raw = clip if item.is_video() else still
+        raw = video if item.is_video() else frame
         is_raw = rows.dim() == 2 and rows.shape[1] == raw and rows.dtype == torch.uint8
         is_patch = rows.dim() == 2 and rows.shape[1] == patch and rows.is_floating_point()
         if not is_raw and not is_patch:
@@ -140,6 +122,6 @@ def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> Non
 
 
 def _gives_pixels(processor: Any, name: str = "image_processor") -> bool:
-    from engine_ext.patch_embed.pixels import gives_pixels
+    from engine_ext.pixels.processors import gives_pixels
 
     return gives_pixels(getattr(processor._processor, name, None))

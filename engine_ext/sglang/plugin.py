@@ -22,7 +22,7 @@ def register() -> None:
         SystemExit: ``ENGINE_EXT`` holds an unknown word.
     """
     features = active_features()
-    if "linear" in features:
+    if {"linear", "pixels"} & set(features):
         from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
         HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)

@@ -66,7 +66,9 @@ class Proving:
         expected = stock(*args, **kwargs)
         if all(map(_are_equal, found, expected)):
             self.proven.add(kind)
-            logger.info("engine_ext: %s, %s: equal to SGLang's, taken over", self.name, kind)
+            logger.info(
+                "engine_ext: %s, %s: equal to SGLang's, in use from now on", self.name, kind
+            )
         else:
             self.has_failed = True
             logger.error("engine_ext: %s, %s: not equal, left to SGLang", self.name, kind)

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from engine_ext.installed import ENTRY_POINT, LoggedProblems
+from engine_ext.interventions import examined
 
 # By name: what is examined here must not be imported, it may be what is broken.
 OVERRIDES = "engine_ext.sglang.overrides"
@@ -37,6 +38,7 @@ def probe() -> dict[str, Any]:
 
     from engine_ext.sglang.coverage import missing_overrides
     from engine_ext.sglang.features import features
+    from engine_ext.sglang.interventions import INTERVENTIONS
 
     config = SimpleNamespace(
         hf_config=SimpleNamespace(architectures=[EVERY_VERSION_HAS]),
@@ -52,6 +54,7 @@ def probe() -> dict[str, Any]:
         ),
         "not_covered": missing_overrides(registry, Path(next(iter(sglang.__path__)))),
         "features": features(),
+        "interventions": examined(INTERVENTIONS, sglang.__version__),
         "log": logged.lines,
     }
 

@@ -1,1 +1,1 @@
-"""The vLLM adapter: entry point, registry overrides, sealing after loading."""
+"""The vLLM adapter: its way in, registry overrides and pixels."""

@@ -15,7 +15,9 @@ from typing import Any
 import vllm
 from torch import nn
 
-from engine_ext.served import Identity, ServedModel, Stills, served_model, tensor_parallel_peers
+from engine_ext.features import is_named
+from engine_ext.pixels.architectures import ARCHITECTURES
+from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.vllm import pixels
 from engine_ext.vllm.features import features
 from engine_ext.vllm.log import logger
@@ -45,7 +47,7 @@ def register_overrides(registry: Any, architectures: Iterable[str]) -> list[str]
         if module != __name__:
             if not module.startswith("vllm."):
                 logger.warning(
-                    "engine_ext: %s is served by another plugin, left alone", architecture
+                    "engine_ext: %s is a class of another plugin, left alone", architecture
                 )
                 continue
             _stock[architecture] = (module, entry.class_name)
@@ -78,63 +80,33 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
         # The arguments are named because vLLM reads the signature (initialize_model).
         def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
             super().__init__(vllm_config=vllm_config, prefix=prefix)
-            replace_projections(self, architecture, vllm_config)
+            # Here, because vLLM records the modules of a model right after its ``__init__``, and
+            # a reload restores those.
+            identity = Identity("vllm", vllm.__version__, architecture, features())
+            Replacement(
+                *(self, conv_types(), identity, logger),
+                everywhere=is_named("linear"),
+                why_not="" if "linear" in features() else "linear is off (ENGINE_EXT)",
+            )
 
-        def load_weights(self, weights: Any, *args: Any, **kwargs: Any) -> Any:
-            served = served_model(self)
-            if served is None:
-                return super().load_weights(weights, *args, **kwargs)
-            loaded = super().load_weights(served.delivering(weights), *args, **kwargs)
-            after_load_weights(self, served)
-            return loaded
+        def train(self, mode: bool = True) -> Any:
+            if not mode:  # every loader of vLLM ends by model.eval() (0.11 to 0.33)
+                check_loaded(self)
+            return super().train(mode)
 
     Override.__name__ = stock.__name__
     Override.__qualname__ = name
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
-    if _takes_pixels(architecture):
-        factory: Any = stock._processor_factory  # type: ignore[attr-defined]
-        Override._processor_factory = pixels.factories(factory)
+    if "pixels" in features() and architecture in ARCHITECTURES:
+        pixels.take_pixels(Override)
     return Override
 
 
-def _takes_pixels(architecture: str) -> bool:
-    return "pixels" in features() and architecture in pixels.ARCHITECTURES
-
-
-def after_load_weights(model: nn.Module, served: ServedModel) -> None:
-    """Seal a running model that was handed weights directly: vLLM calls no hook then.
-
-    Raises:
-        VerificationError: weights that must not serve.
-    """
-    projections = [model.get_submodule(name) for name in served.names]
-    # Inside a reload layers wait on the meta device, and the hook is called for each.
-    in_reload = any(p.is_meta for projection in projections for p in projection.parameters())
-    if served.is_loaded and not served.is_updating and not in_reload:
-        served.seal_again(model)
-
-
-def replace_projections(model: nn.Module, architecture: str, vllm_config: Any) -> ServedModel:
-    """Replace the projections of a model that vLLM has just constructed.
-
-    vLLM records the modules of a model right after its ``__init__`` (reload restores those), so
-    the swap is made inside it, before any weight is read.
-    """
-    from vllm.distributed import parallel_state
-
-    from engine_ext.vllm.sealing import SealAfterLoading, conv_types
-    from engine_ext.vllm.updates import guard_reloads
-
-    identity = Identity("vllm", vllm.__version__, architecture, features())
-    peers = tensor_parallel_peers(parallel_state, architecture)
-    stills = None
-    if _takes_pixels(architecture) and (normal := pixels.normalisation(vllm_config)) is not None:
-        stills = Stills(normal)
-    served = ServedModel(model, conv_types(), identity, logger, peers, stills)
-    if stills is not None:
-        pixels.bypass_normalising(model)
-    for name in served.names:
-        model.get_submodule(name).quant_method = SealAfterLoading(served, name)
-    guard_reloads()
-    return served
+def conv_types() -> tuple[type[nn.Module], ...]:
+    """The layers by which vLLM's models compute a 3-D convolution."""
+    try:
+        from vllm.model_executor.layers.conv import Conv3dLayer
+    except ImportError:  # vLLM 0.11.0 uses nn.Conv3d throughout
+        return (nn.Conv3d,)
+    return (nn.Conv3d, Conv3dLayer)

@@ -1,34 +1,34 @@
-"""Raw pixels from vLLM's processors to its towers: one frame of 8 bits for a still.
+"""Images as uint8 from vLLM's processors to its towers, one frame each.
 
-The API server makes the image processor of a model give pixels; the process that holds the model
-folds what the processor left out into the projection. Videos come as before: the width of a row
-tells them apart.
+The API server makes the image processor of a model give pixels. In the process that holds the model
+the frame is repeated as the processor would have done, and all that follows is stock: vLLM itself
+normalises on the device. Videos come as before; the width of a row tells them from images.
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from engine_ext.patch_embed.fold import Normalisation, NotFoldable
-from engine_ext.patch_embed.pixels import GEOMETRY, SETTINGS, give_pixels, normalisation_of
+from engine_ext.pixels import NotByValue
+from engine_ext.pixels.processors import (
+    GEOMETRY,
+    SETTINGS,
+    expect_known,
+    give_pixels,
+)
 from engine_ext.vllm.log import logger
 
-ARCHITECTURES = frozenset(
-    {
-        "Glm4vForConditionalGeneration",
-        "Glm4vMoeForConditionalGeneration",
-        "Qwen2VLForConditionalGeneration",
-        "Qwen2_5_VLForConditionalGeneration",
-        "Qwen3VLForConditionalGeneration",
-        "Qwen3VLMoeForConditionalGeneration",
-    }
+OF_GRAPHS = (
+    "get_encoder_cudagraph_item_specs",
+    "select_encoder_cudagraph_items",
+    "prepare_encoder_cudagraph_replay_buffers",
 )
-"""Whose features reach the projection as rows, with no look at their width on the way."""
+"""What encoder CUDA graphs hand the inputs of images to, beside ``embed_multimodal``."""
 
 
 def factories(stock: Any) -> Any:
@@ -45,10 +45,15 @@ def _giving_pixels(info: type) -> type:
     class GivesPixels(info):  # type: ignore[misc]
         def get_hf_processor(self, *args: Any, **kwargs: Any) -> Any:
             processor = super().get_hf_processor(*args, **kwargs)
-            if is_foldable(self.ctx.model_config):
-                ignored = SETTINGS if _normalises_on_device(self.ctx.model_config) else ()
-                _expect_configured(processor.image_processor, self.ctx.model_config, ignored)
-                give_pixels(processor.image_processor, is_strict=True, ignored=ignored)
+            is_sent = is_possible(self.ctx.model_config)
+            if is_sent:
+                _expect_configured(processor.image_processor, self.ctx.model_config)
+                # Copies: vLLM keeps one processor of a model for all that a process does with it.
+                processor = copy(processor)
+                processor.image_processor = copy(processor.image_processor)
+                # vLLM normalises by the model's files, whatever a request asks.
+                give_pixels(processor.image_processor, is_strict=True, ignored=SETTINGS)
+            _say(is_sent)
             return processor
 
         @property
@@ -60,38 +65,66 @@ def _giving_pixels(info: type) -> type:
     return GivesPixels
 
 
-def normalisation(vllm_config: Any) -> Normalisation | None:
-    """What the processor of a model does; None where stills travel as vLLM has them.
+@cache
+def _say(is_sent: bool) -> None:
+    how = "as uint8, one frame each; videos are sent as before" if is_sent else "as before"
+    logger.info("engine_ext: images are sent %s", how)
 
-    Raises:
-        NotFoldable: the model's encoder runs in CUDA graphs.
+
+def take_pixels(override: Any) -> None:
+    """Have the processors of a model's class give pixels, and the class take them."""
+    override._processor_factory = factories(override._processor_factory)
+    embed = override.embed_multimodal
+
+    @wraps(embed)
+    def embed_multimodal(self: Any, **kwargs: Any) -> Any:
+        return embed(self, **_whole(self, kwargs))
+
+    override.embed_multimodal = embed_multimodal
+    for name in OF_GRAPHS:
+        if (stock := getattr(override, name, None)) is not None:
+            setattr(override, name, _of_graphs(stock))
+
+
+def _of_graphs(stock: Any) -> Any:
+    @wraps(stock)
+    def of_graphs(self: Any, mm_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        return stock(self, _whole(self, mm_kwargs), *args, **kwargs)
+
+    return of_graphs
+
+
+def _whole(model: Any, mm_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs of a model's images as stock would have sent them."""
+    rows = mm_kwargs.get("pixel_values")
+    if rows is None:
+        return mm_kwargs
+    weight = model.visual.patch_embed.proj.weight
+    return {**mm_kwargs, "pixel_values": whole_rows(rows, weight)}
+
+
+def whole_rows(rows: Tensor, weight: Tensor) -> Tensor:
+    """Rows of one frame, (N, C*P*P), as the processor's: (N, C*T*P*P); others as they are.
+
+    Args:
+        weight: (D, C, T, P, P) of the projection.
     """
-    try:
-        found = _foldable(vllm_config.model_config)
-    except NotFoldable as error:
-        logger.warning("engine_ext: stills travel as vLLM has them: %s", error)
-        return None
-    if getattr(vllm_config.compilation_config, "cudagraph_mm_encoder", False):
-        raise NotFoldable(
-            "cudagraph_mm_encoder is on, whose buffers hold whole patches: switch it off, or take"
-            " pixels out of ENGINE_EXT"
-        )
-    logger.info("engine_ext: stills travel as raw pixels, one frame of 8 bits")
-    return found
+    channels, frames = weight.shape[1:3]
+    if not isinstance(rows, Tensor) or rows.shape[-1] * frames != weight[0].numel():
+        return rows
+    cut = rows.view(len(rows), channels, 1, -1)
+    return cut.expand(-1, -1, frames, -1).reshape(len(rows), -1)
 
 
-def is_foldable(model_config: Any) -> bool:
-    """As every process decides it: from the model's files."""
+def is_possible(model_config: Any) -> bool:
+    """Whether the processor does no more than vLLM does on the device, by the model's files."""
+    if not getattr(model_config.get_multimodal_config(), "mm_device_do_normalize", False):
+        return False
     try:
-        _foldable(model_config)
-    except NotFoldable:
+        expect_known(_configured(model_config))
+    except NotByValue:
         return False
     return True
-
-
-def _foldable(model_config: Any) -> Normalisation:
-    """Raises `NotFoldable`."""
-    return normalisation_of(_configured(model_config))
 
 
 def _configured(model_config: Any) -> Any:
@@ -110,13 +143,8 @@ def _from_files(model: str, revision: str | None, trust_remote_code: bool) -> An
     )
 
 
-def _normalises_on_device(model_config: Any) -> bool:
-    """Whether vLLM does (0.28 and newer), by the model's files whatever a request asks."""
-    return getattr(model_config.get_multimodal_config(), "mm_device_do_normalize", False)
-
-
-def _expect_configured(processor: Any, model_config: Any, ignored: tuple[str, ...]) -> None:
-    """A request, or the command line, must have left the settings as the model's files have them.
+def _expect_configured(processor: Any, model_config: Any) -> None:
+    """A request, or the command line, must have left the patches as the model's files have them.
 
     vLLM batches images whatever their width, and fills up the narrower.
 
@@ -124,30 +152,14 @@ def _expect_configured(processor: Any, model_config: Any, ignored: tuple[str, ..
         ValueError: the name of a setting, what was found and what was expected.
     """
     files = _configured(model_config)
-    for name in (*GEOMETRY, *(name for name in SETTINGS if name not in ignored)):
+    for name in GEOMETRY:
         found, expected = (_plain(getattr(one, name)) for one in (processor, files))
         if found != expected:
             raise ValueError(
                 f"{name} is {found}, expected {expected} as the model has it: with the feature"
-                " pixels of engine_ext images are normalised by the model itself"
+                " pixels of engine_ext the model repeats the frames of an image itself"
             )
 
 
 def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value
-
-
-def bypass_normalising(model: Any) -> None:
-    """Let pixels past the module by which vLLM normalises on the device (0.28 and newer)."""
-    module = getattr(model.visual, "input_norm", None)
-    if module is None:
-        return
-    stock, still_width = module.forward, model.visual.patch_embed.proj.geometry.still_width
-
-    def forward(rows: Tensor, dtype: torch.dtype) -> Tensor:
-        if rows.shape[-1] == still_width:
-            return rows.to(dtype)
-        found: Tensor = stock(rows, dtype)
-        return found
-
-    module.forward = forward

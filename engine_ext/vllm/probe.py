@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_ext.installed import LoggedProblems
+from engine_ext.interventions import examined
 
 # By name: what is examined here must not be imported, it may be what is broken.
 OVERRIDES = "engine_ext.vllm.overrides"
@@ -26,6 +27,7 @@ def probe() -> dict[str, Any]:
 
     from engine_ext.vllm.coverage import missing_overrides
     from engine_ext.vllm.features import features
+    from engine_ext.vllm.interventions import INTERVENTIONS
 
     logged = LoggedProblems()
     logging.getLogger("vllm").addHandler(logged)
@@ -39,6 +41,7 @@ def probe() -> dict[str, Any]:
         "overridden": sorted(overridden),
         "not_covered": missing_overrides(registry._VLLM_MODELS, Path(next(iter(vllm.__path__)))),
         "features": features(),
+        "interventions": examined(INTERVENTIONS, vllm.__version__),
         "log": logged.lines,
     }
 

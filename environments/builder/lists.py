@@ -37,8 +37,11 @@ SGLANG_SHIMS = ("torchvision_cpu.py", "sgl_kernel")
 SGLANG = Environment("2.5 GB", complete=True, engine=True, shims=SGLANG_SHIMS)
 
 ENVIRONMENTS = {
-    # One file of lmms-engine is what positions are compared with; it requires all of training.
-    "core": Environment("1.2 GB", alone=("lmms-engine==0.1.4",)),
+    # One file of lmms-engine is what positions are compared with; it requires all of training. What
+    # else peft and accelerate require is in the list.
+    "core": Environment(
+        "1.2 GB", alone=("lmms-engine==0.1.4", "peft==0.21.2", "accelerate==1.15.0")
+    ),
     "transformers-4": Environment("1.1 GB"),
     "sglang": SGLANG,
     "sglang-0.5.9": SGLANG,

@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     arms("--engine", choices=ENGINES)
     arms("--model", help="path or name; what follows -- goes to the engine")
     arms("--engine-python", type=Path, default=Path(sys.executable), help="default this Python")
-    arms("--features", default=",".join(DEFAULT), help="ENGINE_EXT of the candidate")
+    # By their names, so that the projection is replaced where the engine multiplies already, too.
+    arms("--features", default=",".join(DEFAULT), help="ENGINE_EXT of the candidate (%(default)s)")
     arms("--port", type=int, help="of both arms (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
     arms("--cpu", action="store_true", help="with the settings of evals/engines.py for a CPU")

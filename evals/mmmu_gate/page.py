@@ -1,4 +1,4 @@
-"""The tables of docs/gate.md, drawn from what `evals.mmmu_gate.teeth` recorded.
+"""The tables of docs/gate.md, drawn from what `evals.mmmu_gate.self_test` recorded.
 
 python -m evals.mmmu_gate.page    # rewrites them
 """
@@ -35,7 +35,7 @@ def with_tables(text: str) -> str:
     rows = recorded()
     faulty = [row for row in rows if row["fault"] != NO_FAULT]
     same = [row for row in rows if row["fault"] == NO_FAULT]
-    return with_drawn(text, {"same": _same(same), "teeth": _teeth(faulty)})
+    return with_drawn(text, {"same": _same(same), "self-test": _self_test(faulty)})
 
 
 def _same(rows: Rows) -> str:
@@ -57,7 +57,7 @@ def _same(rows: Rows) -> str:
         for row in own:
             shares = [f"{float(row[arm]):.3f}" for arm in ("baseline", "candidate")]
             asked = [row["verdict"], row["questions"], *shares, row["lost"], row["won"]]
-            nats = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
+            moved = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
             lines.append(
                 [
                     engine,
@@ -66,13 +66,13 @@ def _same(rows: Rows) -> str:
                     row["dtype"],
                     *asked,
                     f"{float(row['identical']):.1%}",
-                    nats,
+                    moved,
                 ]
             )
-    return table([*columns, "identical text", "nats, stills and clips"], lines)
+    return table([*columns, "identical text", "log-probabilities, images and videos"], lines)
 
 
-def _teeth(rows: Rows) -> str:
+def _self_test(rows: Rows) -> str:
     """A row for each engine and fault; a cell says by what a family's run failed."""
     families = list(dict.fromkeys(row["family"] for row in rows))
     lines = []
@@ -95,8 +95,8 @@ def _cell(row: Mapping[str, str] | None) -> str:
     if row is None:
         return "-"
     shares = f"{float(row['baseline']):.2f} to {float(row['candidate']):.2f}"
-    nats = f"{float(row['still_nats']):.2f}, {float(row['clip_nats']):.2f}"
-    return f"{row['verdict']}: {shares}; {nats} nats"
+    moved = f"{float(row['still_nats']):.2f}, {float(row['clip_nats']):.2f}"
+    return f"{row['verdict']}: {shares}; {moved}"
 
 
 def main() -> None:

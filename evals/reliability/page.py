@@ -11,7 +11,6 @@ from evals.reliability.engines import in_order, titled
 
 HOLDS = {
     "weight paths": "as a fresh stock engine",
-    "refused updates": "refused, goes on",
     "layouts": "as stock",
     "features": "as stock",
     "mutations": "stopped",

@@ -8,10 +8,10 @@ from typing import Any
 
 def describe(model: Any) -> dict[str, Any]:
     """The convolutions and patch projections of a model, and how often each weight is held."""
-    from engine_ext.patch_embed.linear import PatchLinear
+    from engine_ext.patch_embed import PatchConv3d
 
     convs = [n for n, m in model.named_modules() if type(m).__name__ in ("Conv3d", "Conv3dLayer")]
-    linear = {n: m for n, m in model.named_modules() if isinstance(m, PatchLinear)}
+    linear = {n: m for n, m in model.named_modules() if isinstance(m, PatchConv3d)}
     return {
         "class": type(model).__name__,
         "convs": convs,
@@ -22,7 +22,7 @@ def describe(model: Any) -> dict[str, Any]:
 
 
 def copies(projection: Any) -> int:
-    """In how many storages a projection, and what answers for it, hold the values of its weight."""
+    """In how many storages what can be reached from a projection holds the values of its weight."""
     import torch
 
     weight = projection.weight

@@ -16,13 +16,13 @@ NAME = next((name for name in ("sglang", "vllm") if find_spec(name)), "")
 VERSION = parse_version(installed_version(NAME) or "") if NAME else (0,)
 IS_OLD_SGLANG = NAME == "sglang" and VERSION < (0, 5, 11)
 
-ON: dict[str, str] = {}
-"""Variables for an engine with the extension: none, so that it does what it does by default."""
-if "TESTED_FEATURES" in os.environ:  # what somebody wants to see tested in place of the default
-    ON["ENGINE_EXT"] = os.environ["TESTED_FEATURES"]
+DEFAULT: dict[str, str] = {}
+"""Variables for an engine that does what the installed extension does by itself: none."""
 if IS_OLD_SGLANG:  # it loads no plugins
-    ON["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
-    ON["SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"] = "engine_ext.sglang.processors"
+    DEFAULT["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
+    DEFAULT["SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"] = "engine_ext.sglang.processors"
+ON = {**DEFAULT, "ENGINE_EXT": os.environ.get("TESTED_FEATURES", "linear,mrope")}
+"""Features by their names, so that a layer that multiplies already is replaced too."""
 OFF = {"ENGINE_EXT": "off"}
 
 RECORDS = "RELIABILITY_RECORDS"

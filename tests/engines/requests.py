@@ -18,27 +18,27 @@ MODES = ["L", "RGBA", "P", "I;16"]
 
 
 def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, Any]:
-    """The content of one user message by name: an image, two, a text and, if wanted, a clip.
+    """The content of one user message by name: an image, two, a text and, if wanted, a video.
 
     The images are held-out questions of the checkpoints, small and large; ``skip`` passes over as
     many, for images that a server has not seen.
     """
     questions = held_out(limit=skip + 12, side=checkpoints.side(family))[skip:]
-    stills = [question for question in questions if not question.is_video]
-    clip = next(question for question in questions if question.is_video)
-    (first, text), (second, _) = chat_content(stills[0]), chat_content(stills[1])
+    images = [question for question in questions if not question.is_video]
+    video_question = next(question for question in questions if question.is_video)
+    (first, text), (second, _) = chat_content(images[0]), chat_content(images[1])
     found = {
         "image": [first, text],
-        "another image": chat_content(stills[5]),
+        "another image": chat_content(images[5]),
         "two images": [first, second, text],
         "text": text["text"],
     }
-    return {**found, "video": chat_content(clip)} if video else found
+    return {**found, "video": chat_content(video_question)} if video else found
 
 
 def pictures(family: str, video: bool = True) -> dict[str, Any]:
     """The content of one user message by name: odd sizes, modes, an animation and, if wanted, an
-    image beside a clip."""
+    image beside a video."""
     side = checkpoints.side(family)
     token = side // 2  # a small image has two tokens along each side
     question = next(q for q in held_out(limit=12, side=side) if not q.is_video)
@@ -53,8 +53,8 @@ def pictures(family: str, video: bool = True) -> dict[str, Any]:
         found[f"mode {mode}"] = [_encoded(_in_mode(big, mode)), text]
     found["animated"] = [_encoded(big, "GIF", append_images=[small]), text]
     if video:
-        clip = next(q for q in held_out(limit=12, side=side) if q.is_video)
-        found["image and video"] = [_encoded(big), *chat_content(clip)]
+        of_video = next(q for q in held_out(limit=12, side=side) if q.is_video)
+        found["image and video"] = [_encoded(big), *chat_content(of_video)]
     return found
 
 

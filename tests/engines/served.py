@@ -14,10 +14,15 @@ from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.engines import ENGINES
 from evals.servers import Server, cpu_server
-from tests.engines.limits import NAME, OFF, ON, families, serves_video, settings
+from tests.engines.limits import DEFAULT, NAME, OFF, ON, families, serves_video, settings
 from tests.engines.requests import conversations, pictures
 
-CANDIDATES = {"off": OFF, "on": ON, "pixels": {"ENGINE_EXT": "linear,mrope,pixels"}}
+CANDIDATES = {
+    "off": OFF,
+    "default": DEFAULT,
+    "on": ON,
+    "pixels": {"ENGINE_EXT": "linear,mrope,pixels"},
+}
 """Variables of each server that answers are compared of."""
 FLOATS = "a processor of floats"
 VARIANTS = {
@@ -27,10 +32,10 @@ VARIANTS = {
 """Settings other than the engine's own: a processor of SGLang that gives floating point, and rows
 that vLLM normalises on the host. Of the family that the fast tests have of each engine."""
 LOGITS = {"vllm": {"hf_overrides": {"head_dtype": "float32"}}}
-"""In bfloat16 logits above 8 come in steps of 1/16: at even odds, one is 0.03 nats."""
+"""In bfloat16 logits above 8 come in steps of 1/16, which even odds halve."""
 FAST = "qwen2_5_vl"
 FAST_TOO = {"sglang": ["glm4v"]}
-"""What has other code of the engine before the tower than the first: its clips come as images."""
+"""What has other code of the engine before the tower than the first: its videos come as images."""
 
 
 def runs(fast: list[str], others: list[str]) -> list[Any]:
@@ -82,6 +87,6 @@ def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], di
     if NAME == "sglang":
         from tests.engines.sglang import http_updates
 
-        if run == http_updates.FAMILY and candidate in ("off", "on"):
+        if run == http_updates.FAMILY and candidate != "pixels":
             return [http_updates.take]
     return []

@@ -4,20 +4,28 @@ import re
 
 import pytest
 
+from engine_ext.patch_embed.linearize import MULTIPLIES
 from evals import checkpoints
 from evals.engines import ENGINES
 from evals.servers import ServerFailed, cpu_server
 from tests.engines.answers import assert_same_answers, prefixes_of_sglang
-from tests.engines.limits import NAME, ON, serves_video, settings
+from tests.engines.limits import DEFAULT, NAME, serves_video, settings, slow
 from tests.engines.served import SERVED
 
 SHOWN = {"sglang": "SGLang", "vllm": "vLLM"}
+PROJECTION = "visual.patch_embed.proj"
+
+
+@pytest.fixture(scope="module", params=["default", pytest.param("on", marks=slow)])
+def features(request):
+    """Those that are on by default, or those of `limits.ON` by their names."""
+    return request.param
 
 
 @pytest.fixture(scope="module", params=SERVED)
-def arms(request, served):
+def arms(request, features, served):
     """A server with the extension, and one without."""
-    return {candidate: served(request.param, candidate) for candidate in ("off", "on")}
+    return {"on": served(request.param, features), "off": served(request.param, "off")}
 
 
 def lines_of_the_extension(log):
@@ -28,7 +36,7 @@ def lines_of_the_extension(log):
 def test_the_extension_changes_no_answer(kind, arms):
     found, expected = arms["on"], arms["off"]
     if kind == "video" and not serves_video(expected.family):
-        pytest.skip("stock cannot serve clips of this family here: tests/engines/limits.py")
+        pytest.skip("stock cannot serve videos of this family here: tests/engines/limits.py")
     assert_same_answers({kind: found.replies[kind]}, {kind: expected.replies[kind]})
 
 
@@ -43,29 +51,34 @@ def test_requests_find_in_the_cache_of_prefixes_what_they_find_on_stock(arms):
     assert found[: len(expected)] == expected[: len(found)]
 
 
-def test_the_process_that_holds_the_model_reports_what_it_replaced(arms):
+def test_the_process_that_holds_the_model_says_what_computes_the_projection(arms, features):
+    """A layer that multiplies already is left alone by default."""
     (line,) = arms["on"].lines
     assert line["engine"] == NAME
-    (module,) = line["modules"]
-    assert module["name"] == "visual.patch_embed.proj"
-    assert module["replaced"].rpartition(".")[2] in ("Conv3d", "Conv3dLayer")
-    assert module["difference"] < 1e-5
-    assert module["verified_in"] == "float32"
-    logged = next(text for text in arms["on"].log.splitlines() if "matrix product" in text)
-    assert module["name"] in logged
+    (entry,) = [*line["modules"], *line["left_alone"]]
+    assert entry["name"] == PROJECTION
+    logged = next(text for text in arms["on"].log.splitlines() if PROJECTION in text)
+    if entry in line["modules"]:
+        assert entry["replaced"].rpartition(".")[2] in ("Conv3d", "Conv3dLayer")
+        assert entry["difference"] < 1e-9
+        assert "replaced by a matrix product" in logged
+    else:
+        assert features == "default"
+        assert entry["reason"] == MULTIPLIES
+        assert MULTIPLIES in logged
     if NAME == "vllm":  # its log names the process
         assert f"pid={line['pid']})" in logged
         assert f"(APIServer pid={line['pid']})" not in logged
 
 
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM computes rope positions in numpy")
-def test_rope_positions_of_every_kind_are_taken_over(arms):
+def test_rope_positions_of_every_kind_are_computed(arms):
     """Images of Qwen3-VL aside: SGLang has a function of its own for them, from 0.5.12 on."""
-    taken_over = re.findall(r"\('\w+', (.*)\): equal to SGLang's, taken over", arms["on"].log)
+    in_use = re.findall(r"\('\w+', (.*)\): equal to SGLang's, in use", arms["on"].log)
     asked = {"'image'", *(("'video'", "'image', 'video'") * serves_video(arms["on"].family))}
     if arms["on"].family == "qwen3_vl":
         asked.remove("'image'")
-    assert set(taken_over) == asked
+    assert set(in_use) == asked
 
 
 def test_switched_off_it_does_nothing(arms):
@@ -85,7 +98,7 @@ def test_an_unknown_feature_keeps_the_server_from_starting(tmp_path):
         ENGINES[NAME],
         checkpoints.path("qwen2_5_vl"),
         tmp_path / "log",
-        environ={**ON, "ENGINE_EXT": "fast"},
+        environ={**DEFAULT, "ENGINE_EXT": "fast"},
         **settings("qwen2_5_vl"),
     )
     with pytest.raises(ServerFailed, match="'fast' not understood; expected a comma list"), server:

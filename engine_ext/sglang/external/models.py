@@ -6,7 +6,7 @@ from engine_ext.sglang.plugin import active_features
 
 
 def _overrides() -> list[type]:
-    if "linear" not in active_features():
+    if not {"linear", "pixels"} & set(active_features()):
         return []
     # SGLang imports this module from its registry, which by then has defined these two names.
     from sglang.srt.models.registry import ModelRegistry, import_model_classes

@@ -2,11 +2,12 @@
 
 import os
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 
-from engine_ext import status
-from tests.engines.limits import NAME
+from engine_ext import features, status
+from tests.engines.limits import NAME, ON, slow
 
 if NAME == "sglang":
     from evals.engines import SGLANG
@@ -27,7 +28,10 @@ def models(monkeypatch):
 
 @pytest.fixture(scope="session")
 def extended():
-    """``with extended(): ...``: the overrides stand in SGLang's registry meanwhile."""
+    """``with extended(): ...``: the overrides stand in SGLang's registry meanwhile.
+
+    Features are those of `limits.ON` unless named.
+    """
     from sglang.srt.models.registry import ModelRegistry
 
     from engine_ext.sglang.architectures import ARCHITECTURES
@@ -38,11 +42,12 @@ def extended():
     load(str(checkpoints.path("qwen2_vl")))  # starts the parallel state, by a model of its own
 
     @contextmanager
-    def use():
+    def use(named=ON[features.VARIABLE]):
         stock = dict(ModelRegistry.models)
-        register_overrides(ModelRegistry, ARCHITECTURES)
         try:
-            yield
+            with patch.dict(os.environ, {features.VARIABLE: named}):
+                register_overrides(ModelRegistry, ARCHITECTURES)
+                yield
         finally:
             ModelRegistry.models.clear()
             ModelRegistry.models.update(stock)
@@ -55,3 +60,16 @@ def status_lines(tmp_path, monkeypatch):
     path = tmp_path / "status.jsonl"
     monkeypatch.setenv(status.VARIABLE, str(path))
     return lambda: status.read(path)
+
+
+@pytest.fixture(scope="session", params=["glm4v", pytest.param("qwen2_5_vl", marks=slow)])
+def updated(request, tmp_path_factory, say):
+    """An engine whose weights have been updated by every path, beside stock.
+
+    The projections of one family have a bias, those of the other none.
+    """
+    from tests.engines.sglang.offline import Compared
+    from tests.engines.sglang.updated import SETTINGS, steps
+
+    folder = tmp_path_factory.mktemp(request.param)
+    return Compared(request.param, steps(request.param, folder), folder, say, SETTINGS)

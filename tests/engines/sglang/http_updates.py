@@ -8,9 +8,11 @@ from typing import Any
 
 import httpx
 
+from evals import checkpoints
 from evals.asking import Reply, ask
+from evals.checkpoints.copies import copy_without_weights
 from evals.servers import Server
-from tests.engines.damage import NAN, changed, damaged
+from tests.engines.damage import changed
 from tests.engines.requests import conversations
 
 FAMILY = "glm4v"  # its projection has a bias
@@ -21,13 +23,13 @@ about an image it has seen from what the tower gave then."""
 
 
 def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
-    """Update, and update again with what is to be refused.
-
-    Stock would serve that: its cache of prefixes is emptied instead, as by an update.
-    """
-    other, nan = Path(changed(folder, FAMILY)), Path(damaged(folder, FAMILY, NAN))
+    """Update from disk, and try to again from a folder that holds no weights."""
+    other = Path(changed(folder, FAMILY))
+    empty = copy_without_weights(checkpoints.path(FAMILY), folder / "empty")
     found: dict[str, Any] = {"updated": update(server, other), UPDATED: replies(server, UPDATED)}
-    found["refused"] = flush(server) if candidate == "off" else update(server, nan)
+    code, said = update(server, empty)
+    said["message"] = said["message"].replace(str(folder), "")
+    found["refused"] = code, said
     found[REFUSED] = replies(server, REFUSED)
     found["health"] = httpx.get(f"{server.url}/health", trust_env=False).status_code
     return found

@@ -8,14 +8,17 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evals.expected import LOGPROB_TOLERANCE
+from engine_ext import status
+from evals import checkpoints
+from tests.engines.answers import TOLERANCE
+from tests.engines.limits import OFF, ON
 
 PROJECT = Path(__file__).parents[3]
 SECONDS = 600
@@ -28,7 +31,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     **environ: str,
 ) -> list[Any]:
-    """What each step of one engine gave (tests/engines/sglang/updating.py)."""
+    """What each step of one engine gave (tests/engines/sglang/process.py)."""
     status, output, errors = _engine(family, model, steps, settings, environ)
     assert status == 0, errors[-3000:]
     results: list[Any] = json.loads(output.splitlines()[-1])
@@ -56,9 +59,33 @@ def failure(
 
 
 def assert_same_answers(found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    """Greedy tokens are equal and their log-probabilities close."""
+    """Greedy tokens are equal, and as likely (tests/engines/answers.py)."""
     assert found["tokens"] == expected["tokens"]
-    assert found["logprobs"] == pytest.approx(expected["logprobs"], abs=LOGPROB_TOLERANCE)
+    assert found["logprobs"] == pytest.approx(expected["logprobs"], rel=0, abs=TOLERANCE)
+
+
+class Compared:
+    """The same steps of an engine with the extension and of a stock engine, by label.
+
+    ``found`` and ``expected`` are what came of them, ``lines`` the status lines.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        steps: Mapping[str, Any],
+        folder: Path,
+        say: Callable[[str], None],
+        settings: Mapping[str, Any] | None = None,
+        **environ: str,
+    ) -> None:
+        model, written = str(checkpoints.path(family)), folder / "status.jsonl"
+        came = []
+        for switch in ({**ON, status.VARIABLE: str(written)}, OFF):
+            say(f"SGLang, {family}, {len(steps)} steps, ENGINE_EXT={switch['ENGINE_EXT']} (1 min)")
+            came.append(run(family, model, list(steps.values()), settings, **switch, **environ))
+        self.found, self.expected = (dict(zip(steps, one, strict=True)) for one in came)
+        self.lines = status.read(written)
 
 
 def _engine(
@@ -70,7 +97,7 @@ def _engine(
 ) -> tuple[int, str, str]:
     """Exit status, output and errors; nothing that the engine has started is left behind."""
     process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.engines.sglang.updating"],
+        [sys.executable, "-W", "ignore", "-m", "tests.engines.sglang.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -175,7 +175,7 @@ def counted(calls):
     return stock
 
 
-def test_a_kind_is_taken_over_once_it_came_out_equal(request_of_an_image):
+def test_a_kind_is_computed_by_us_once_it_came_out_equal(request_of_an_image):
     calls, proving = [], Proving("get_rope_index", qwen)
     first, second = (proving(counted(calls), **request_of_an_image) for _ in range(2))
     assert len(calls) == 1

@@ -74,7 +74,7 @@ def test_an_architecture_of_another_package_is_left_to_it(models, caplog):
     models[QWEN] = Another
     register_overrides(ModelRegistry, ARCHITECTURES)
     assert models[QWEN] is Another
-    assert f"{QWEN} is served by another package, left alone" in caplog.text
+    assert f"{QWEN} is a class of another package, left alone" in caplog.text
 
 
 def test_a_resolved_class_becomes_its_override(models):

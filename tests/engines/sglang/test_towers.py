@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine_ext.patch_embed.linear import PatchLinear
-from engine_ext.sglang.overrides import replace_projections
+from engine_ext.patch_embed import PatchConv3d
+from engine_ext.replacement import Identity, Replacement, check_loaded
+from engine_ext.sglang.log import logger
+from engine_ext.sglang.overrides import conv_types
 from evals import checkpoints
 from evals.sglang_loader import load
 from tests.engines.describe import describe
@@ -49,14 +51,15 @@ def test_the_projection_of_minimax_m3_is_found_replaced_and_verified(build_minim
     stock, ours = build_minimax(), build_minimax()
     name = "vision_tower.vision_model.embeddings.patch_embedding"
     assert isinstance(stock.get_submodule(name), nn.Conv3d)
-    replace_projections(ours, "MiniMaxM3SparseForConditionalGeneration")
+    identity = Identity("sglang", "", "MiniMaxM3SparseForConditionalGeneration", ("linear",))
+    Replacement(ours, conv_types(), identity, logger, everywhere=False)
     projection = ours.get_submodule(name)
-    assert isinstance(projection, PatchLinear)
+    assert isinstance(projection, PatchConv3d)
     ours.load_state_dict(stock.state_dict())
-    projection.quant_method.process_weights_after_loading(projection)
+    check_loaded(ours)
     (line,) = status_lines()
     assert [module["name"] for module in line["modules"]] == [name]
-    assert line["modules"][0]["difference"] < 1e-5
+    assert line["modules"][0]["difference"] < 1e-9
 
     # This tower takes bf16 only.
     patches, grid = torch.randn(32, 3 * 2 * 14 * 14, dtype=torch.bfloat16), [[1, 4, 8]]
@@ -66,14 +69,14 @@ def test_the_projection_of_minimax_m3_is_found_replaced_and_verified(build_minim
     assert (found - expected).norm() / expected.norm() < 2e-2
 
 
-def test_the_transformers_backend_is_served_too(extended, status_lines):
+def test_the_projection_of_the_transformers_backend_is_replaced_by_default(extended, status_lines):
     from sglang.srt.models.registry import ModelRegistry
 
     if "TransformersMultiModalForCausalLM" not in ModelRegistry.models:
         pytest.skip("the transformers backend of this SGLang takes no images")
     model = str(checkpoints.path("qwen2_5_vl"))
     stock = load(model, model_impl="transformers", dtype="float32")
-    with extended():
+    with extended(named=""):
         ours = load(model, model_impl="transformers", dtype="float32")
     found, expected = describe(ours), describe(stock)
     assert expected["convs"] == ["model.visual.patch_embed.proj"]
@@ -82,7 +85,7 @@ def test_the_transformers_backend_is_served_too(extended, status_lines):
     (line,) = status_lines()
     assert line["architecture"] == "TransformersMultiModalForCausalLM"
     assert line["modules"][0]["replaced"] == "torch.nn.modules.conv.Conv3d"
-    assert line["modules"][0]["difference"] < 1e-5
+    assert line["modules"][0]["difference"] < 1e-9
     patches, grid = torch.randn(16, 3 * 2 * 14 * 14), torch.tensor([[1, 4, 4]])
     with torch.no_grad():
         found, expected = (m.model.get_image_features(patches, grid) for m in (ours, stock))

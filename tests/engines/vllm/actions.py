@@ -6,6 +6,7 @@ and returns what JSON can hold.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,15 @@ def every_rank(llm: Any) -> list[dict[str, Any]]:
     return llm.apply_model(describe)
 
 
-def replies(llm: Any, family: str, skip: int = 0, **request: Any) -> dict[str, Any]:
-    """Greedy replies to an image, two images, a text and a clip: tokens and log-probabilities."""
+def replies(
+    llm: Any, family: str, skip: int = 0, only: Sequence[str] = (), **request: Any
+) -> dict[str, Any]:
+    """Greedy replies to an image, two images, a text and a video: tokens and log-probabilities.
+
+    Args:
+        skip: how many images to pass over, so that no cache holds what is asked.
+        only: names of the conversations (tests/engines/requests.py), if not all.
+    """
     from vllm import SamplingParams
 
     from tests.engines.limits import serves_video
@@ -33,6 +41,8 @@ def replies(llm: Any, family: str, skip: int = 0, **request: Any) -> dict[str, A
     sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
     found = {}
     for name, content in conversations(family, skip, serves_video(family)).items():
+        if only and name not in only:
+            continue
         messages = [{"role": "user", "content": content}]
         (output,) = llm.chat(messages, sampling, use_tqdm=False, **request)[0].outputs
         steps = zip(output.token_ids, output.logprobs, strict=True)
@@ -53,19 +63,15 @@ def reload(llm: Any, family: str, skip: int) -> dict[str, Any]:
 def update(llm: Any, family: str, by: str, path: str, skip: int) -> dict[str, Any]:
     """Update the weights from a checkpoint, and ask about images not cached whatever comes of it.
 
-    A run in which stock no longer answers must end with it: requests that failed inside this
-    process stay in vLLM's queue.
+    The result holds what the extension logged meanwhile, too.
     """
     result: dict[str, Any] = {"error": None}
-    try:
-        UPDATES[by](llm, path)
-    except Exception as refused:
-        result["error"] = causes(refused)
-    try:
-        result["replies"] = replies(llm, family, skip=skip)
-    except Exception as dead:
-        result["no replies"] = causes(dead)
-    return result
+    with conditions.listening() as result["logged"]:
+        try:
+            UPDATES[by](llm, path)
+        except Exception as refused:
+            result["error"] = causes(refused)
+    return {**result, "replies": replies(llm, family, skip)}
 
 
 def _reload_from_tensors(llm: Any, path: str) -> None:
@@ -73,15 +79,23 @@ def _reload_from_tensors(llm: Any, path: str) -> None:
     llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
 
 
-UPDATES = {
-    "reload from disk": lambda llm, path: llm.collective_rpc(
+def _by(step: type[on_model.Update]) -> Callable[[Any, str], Any]:
+    return lambda llm, path: llm.apply_model(step(path))
+
+
+UPDATES: dict[str, Callable[[Any, str], Any]] = {
+    "reload_weights from disk": lambda llm, path: llm.collective_rpc(
         "reload_weights", kwargs={"weights_path": path}
     ),
-    "reload from tensors": _reload_from_tensors,
-    "load_weights": lambda llm, path: llm.apply_model(on_model.Load(path)),
-    "load_weights of the patch embedding": lambda llm, path: llm.apply_model(
-        on_model.Load(path, only="patch_embed")
-    ),
+    "reload_weights from tensors": _reload_from_tensors,
+    "load_weights": _by(on_model.AllAtOnce),
+    "load_weights of the patch embedding": _by(on_model.TheProjection),
+    "load_weights, one tensor a call": _by(on_model.OneTensorACall),
+    "load_weights, 200 calls": _by(on_model.ManyCalls),
+    "load_weights in buckets": _by(on_model.Buckets),
+    "load_weights in buckets after the weights were discarded": _by(on_model.DiscardedThenBuckets),
+    "sparse patches": _by(on_model.SparsePatches),
+    "param.data.copy_": _by(on_model.InPlace),
 }
 """The ways to put the weights of a checkpoint into a running engine."""
 
@@ -120,7 +134,6 @@ ACTIONS = {
     "cache_hits": cache_hits,
     "adapted": lambda llm, family: llm.apply_model(on_model.adapted)[0],
     "encode_as_captured": lambda llm, family: llm.apply_model(on_model.encode_as_captured)[0],
-    "fault": lambda llm, family, of: conditions.choose(of),
     "spoil": lambda llm, family: len(llm.apply_model(on_model.spoil)),
     "update": update,
     "save_shards": save_shards,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
+
+from engine_ext import features
 
 
 @contextmanager
@@ -66,21 +70,28 @@ def saving_shards(folder: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def faulty(name: str | None) -> Iterator[None]:
-    """Let a deliberate fault act (tests/engines/injection.py), or one that is chosen later: ""."""
-    if name is None:
+def by_default(wanted: bool) -> Iterator[None]:
+    """Have the extension do what it does where no feature is named."""
+    named = os.environ.pop(features.VARIABLE, None) if wanted else None
+    try:
         yield
-        return
-    from tests.engines.injection import injected
-
-    choose(name)
-    with injected(lambda: _chosen[0]):
-        yield
+    finally:
+        if named is not None:
+            os.environ[features.VARIABLE] = named
 
 
-def choose(name: str) -> None:
-    """The fault that acts from now on; no name, none."""
-    _chosen[0] = name
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Yields what the extension logs meanwhile, a text for each line."""
+    lines: list[str] = []
 
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
 
-_chosen = [""]
+    logger, listener = logging.getLogger("vllm.engine_ext"), Listener()
+    logger.addHandler(listener)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(listener)

@@ -29,7 +29,7 @@ def engines(tmp_path_factory, say):
 
 @pytest.fixture(scope="session")
 def arms(engines, tmp_path_factory):
-    """What engines with the extension do, by the names of runs.py, and engines without."""
+    """What engines do by the names of runs.py: with features named, with all of them, and stock."""
     from tests.engines.vllm import runs
 
     files = runs.Checkpoints(tmp_path_factory.mktemp("checkpoints"))
@@ -38,5 +38,6 @@ def arms(engines, tmp_path_factory):
     return SimpleNamespace(
         stock=runs.Arm(engines(**OFF), of_stock),
         extension=runs.Arm(engines(**ON), of_ours),
+        pixels=runs.Arm(engines(ENGINE_EXT="linear,mrope,pixels"), runs.runs_for_text()),
         shards=files.shards,
     )

@@ -2,9 +2,10 @@
 
 Started by the tests (process.py) as a process of its own. Reads a run a line from standard input
 and answers with a line of JSON on standard output. A run is ``{"model", "family", "engine": LLM
-arguments, "ask", "shards": a folder to save them in, "convolve": whether vLLM's own layer does,
-"fault": a deliberate one, "then": [actions], "status": where status lines go}``. An action is a
-name (actions.py), or ``{"do": name, "as": key of its result, ...its arguments}``.
+arguments, "ask": whether, or which conversations, "shards": a folder to save them in, "convolve":
+whether vLLM's own layer does, "default": whether no feature is named, "fault": a deliberate one,
+"then": [actions], "status": where status lines go}``. An action is a name (actions.py), or
+``{"do": name, "as": key of its result, ...its arguments}``.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def serve(run: dict[str, Any]) -> dict[str, Any]:
     from vllm import LLM
 
     from evals.engines import VLLM
+    from tests.engines.injection import injected
     from tests.engines.limits import settings
     from tests.engines.vllm import conditions
     from tests.engines.vllm.actions import act, every_rank, replies
@@ -65,13 +67,16 @@ def serve(run: dict[str, Any]) -> dict[str, Any]:
     arguments = {**VLLM.cpu_settings, **settings(run["family"]), **run.get("engine", {})}
     with ExitStack() as stack:
         convolutions = stack.enter_context(conditions.convolving(run.get("convolve", False)))
-        stack.enter_context(conditions.faulty(run.get("fault")))
+        stack.enter_context(conditions.by_default(run.get("default", False)))
+        stack.enter_context(injected(run.get("fault", "")))
         with conditions.saving_shards(run.get("shards")):
             llm = LLM(model=run["model"], **arguments)
+        convolutions.clear()  # what answers are made of counts, not what was asked when loading
         try:
-            result: dict[str, Any] = (
-                {"replies": replies(llm, run["family"])} if run.get("ask", True) else {}
-            )
+            result: dict[str, Any] = {}
+            if asked := run.get("ask", True):
+                only = () if asked is True else asked
+                result["replies"] = replies(llm, run["family"], only=only)
             result["ranks"] = every_rank(llm)
             result["modules"] = result["ranks"][0]
             for action in run.get("then", []):

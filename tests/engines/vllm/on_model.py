@@ -1,4 +1,4 @@
-"""What is done to the model itself, in the process that holds it."""
+"""What tests have done with the model itself, in the process that holds it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,117 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PROJECTION = "patch_embed.proj"
+TAKEN = ("norm", PROJECTION)
+"""Parts of the names of weights that a running stock vLLM takes on a CPU: it has packed the linear
+layers by then and dropped their weights."""
+CALLS = 200
 
-def weights(path: str) -> Iterator[tuple[str, Any]]:
-    """The weights of a checkpoint, by the names it has."""
+
+def weights(path: str, only: tuple[str, ...] = ("",)) -> Iterator[tuple[str, Any]]:
+    """The weights of a checkpoint, by the names it has, of which ``only`` holds a part."""
     from safetensors.torch import load_file
 
-    yield from load_file(Path(path) / "model.safetensors").items()
+    for name, weight in load_file(Path(path) / "model.safetensors").items():
+        if any(part in name for part in only):
+            yield name, weight
 
 
 def spoil(model: Any) -> None:
-    """Overwrite the projections in place."""
+    """Overwrite the projection in place."""
     import torch
 
-    from engine_ext.patch_embed.linear import PatchLinear
-
     with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, PatchLinear):
-                for parameter in module.parameters():
-                    parameter.fill_(7.0)
+        for parameter in _projection(model).parameters():
+            parameter.fill_(7.0)
+
+
+def _projection(model: Any) -> Any:
+    (found,) = (module for name, module in model.named_modules() if name.endswith(PROJECTION))
+    return found
 
 
 @dataclass
-class Load:
-    """Call ``load_weights`` of the running model, as a trainer does, with those of a checkpoint."""
+class Update:
+    """Put the weights of a checkpoint into the running model, as one of the subclasses does."""
 
     path: str
-    only: str = ""
-    """A part of the names to load."""
+
+    def weights(self, *only: str) -> Iterator[tuple[str, Any]]:
+        return weights(self.path, only or TAKEN)
+
+
+class AllAtOnce(Update):
+    def __call__(self, model: Any) -> None:
+        model.load_weights(self.weights(""))
+
+
+class TheProjection(Update):
+    def __call__(self, model: Any) -> None:
+        model.load_weights(self.weights(PROJECTION))
+
+
+class OneTensorACall(Update):
+    def __call__(self, model: Any) -> None:
+        for weight in self.weights():
+            model.load_weights([weight])
+
+
+class ManyCalls(Update):
+    """As many as a trainer makes for a model of this size, each with one tensor."""
 
     def __call__(self, model: Any) -> None:
-        model.load_weights((name, w) for name, w in weights(self.path) if self.only in name)
+        given = list(self.weights())
+        for call in range(CALLS):
+            model.load_weights([given[call % len(given)]])
+
+
+class Buckets(Update):
+    """In an order that no checkpoint has: the projection last, its bias and its weight apart."""
+
+    def __call__(self, model: Any) -> None:
+        others = sorted(self.weights("norm"), reverse=True)
+        for start in range(0, len(others), 5):
+            model.load_weights(others[start : start + 5])
+        for weight in sorted(self.weights(PROJECTION)):
+            model.load_weights([weight])
+
+
+class DiscardedThenBuckets(Buckets):
+    """As after sleep of level 2, which discards what the parameters hold."""
+
+    def __call__(self, model: Any) -> None:
+        for name, parameter in model.named_parameters():
+            if any(part in name for part in TAKEN):
+                parameter.data.zero_()
+        super().__call__(model)
+
+
+class SparsePatches(Update):
+    """Every other value of each weight, then the rest."""
+
+    def __call__(self, model: Any) -> None:
+        import torch
+        from vllm.model_executor.model_loader.checkpoint_weight_patch import (
+            CheckpointWeightPatch,
+            load_checkpoint_weight_patches,
+        )
+
+        for first in (0, 1):
+            patches = []
+            for name, weight in self.weights(PROJECTION):
+                these = torch.arange(first, weight.numel(), 2)
+                values = weight.flatten()[these]
+                given = (name, tuple(weight.shape), weight.dtype, values, these)
+                patches.append(CheckpointWeightPatch(*given))
+            load_checkpoint_weight_patches(model, patches)
+
+
+class InPlace(Update):
+    def __call__(self, model: Any) -> None:
+        parameters = dict(_projection(model).named_parameters())
+        for name, weight in self.weights(PROJECTION):
+            parameters[name.rpartition(".")[2]].data.copy_(weight)
 
 
 def adapted(model: Any) -> list[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from evals import checkpoints
-from tests.engines.damage import MISSHAPEN, MISSING, NAN, TRUNCATED, ZERO, changed, damaged
+from tests.engines.damage import MISSHAPEN, MISSING, NAN, ZERO, changed, damaged
 from tests.engines.faults import FAULTS
-from tests.engines.limits import VERSION
 from tests.engines.vllm import variants
+from tests.engines.vllm.ways import IMAGES, SKIPPED, TEXT, UPDATES
 
 DTYPES = ("bfloat16", "float32")
 CASES = list(itertools.product(checkpoints.FAMILIES, DTYPES))
@@ -20,20 +20,6 @@ FAMILY = "qwen3_vl"  # its projection has a bias, and it takes adapters for the 
 UNBIASED = "qwen2_5_vl"
 FAULTY = "glm4v"  # its projection has a bias
 
-TRIES = (12, 24, 36, 48)
-"""Images to pass over for answers that no cache holds, one number for each change of an engine."""
-
-RELOADS_ANOTHER = VERSION > (0, 11, 0)
-"""vLLM 0.11 reloads the checkpoint that it has loaded, and nothing else."""
-DIRECT = "load_weights of the patch embedding"
-UPDATES = (DIRECT, "reload from disk", "reload from tensors") if RELOADS_ANOTHER else (DIRECT,)
-"""The ways to put other weights into a running engine that stock has on a CPU."""
-REFUSED = {
-    "a truncated file": TRUNCATED,
-    "another shape": MISSHAPEN,
-    "values that are not finite": NAN,
-}
-FROM_TENSORS = [what for what in REFUSED if what != "a truncated file"]
 DAMAGES = (NAN, ZERO, MISSHAPEN, MISSING)
 ADAPTED = {
     module: f"{module}.weight"
@@ -69,11 +55,10 @@ class Arm:
 
 
 class Checkpoints:
-    """The checkpoints that both arms read, in one folder."""
+    """The checkpoints that all arms read, in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.changed = changed(folder, FAMILY)
-        self.refused = {what: damaged(folder, FAMILY, damage) for what, damage in REFUSED.items()}
         self.damaged = {damage: damaged(folder, UNBIASED, damage) for damage in DAMAGES}
         self.pickled = variants.pickled(folder, FAMILY)
         self.quantized = variants.quantized(folder, FAMILY)
@@ -94,19 +79,25 @@ def case(family: str, dtype: str) -> str:
     return f"{family}, {dtype}"
 
 
+def default(run: str) -> str:
+    """The run of the same name in which no feature is named."""
+    return f"{run}, by default"
+
+
 def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
     """What is done with the extension and without."""
     runs = {case(family, "float32"): _in_float32(family) for family in checkpoints.FAMILIES}
     for family in checkpoints.FAMILIES:
-        asked = {"do": "ask", "skip": TRIES[0], "as": "reload"}
-        reloaded = {"do": "reload", "skip": TRIES[0]}
+        asked = {"do": "ask", "skip": IMAGES, "as": "reload"}
+        reloaded = {"do": "reload", "skip": IMAGES}
         then = [reloaded if arm == "extension" else asked, "encode_as_captured"]
         runs[case(family, "bfloat16")] = of(family, then=then)
-    runs[SERVED] |= _served(files, arm, runs[SERVED]["then"])
+    runs[SHARED] |= _shared(files, arm, runs[SHARED]["then"])
     for name, engine in _IMPOSSIBLE.items():
         runs[name] = of(FAMILY, engine=engine)
     return {
         **runs,
+        **runs_for_text(),
         "quantized": of(FAMILY, files.quantized),
         "shards of the running engine": _shards(files, arm, "running"),
         "adapter": of(
@@ -117,7 +108,7 @@ def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
     }
 
 
-SERVED = case(FAMILY, "bfloat16")
+SHARED = case(FAMILY, "bfloat16")
 _IMPOSSIBLE = {
     "sleep mode": {"enable_sleep_mode": True},
     "fp8": {"quantization": "fp8"},
@@ -126,60 +117,65 @@ _IMPOSSIBLE = {
 """Settings with which stock does not start on a CPU, or not here."""
 
 
+def runs_for_text() -> dict[str, dict[str, Any]]:
+    """Launches for text: what is done by every arm."""
+    return {name: of(UNBIASED, engine=engine, ask=["text"]) for name, engine in TEXT.items()}
+
+
 def runs_of_the_extension(files: Checkpoints) -> dict[str, dict[str, Any]]:
-    """Beside those of both: what changes the weights, what is to be refused, other loaders."""
-    spoilt = [
-        [_update(by, files.changed, skip), "spoil"]
-        for by, skip in zip(UPDATES, TRIES, strict=False)
-    ]
-    updates = [step for steps in spoilt for step in steps][:-1]
-    last = _update(UPDATES[-1], files.refused["values that are not finite"], TRIES[3], "refused")
-    no_images = {"limit_mm_per_prompt": {"image": 0, "video": 0}}
+    """Beside those of both: by default, other loaders, and what is to be stopped."""
+    by_default = {
+        **{case(family, "bfloat16"): of(family) for family in checkpoints.FAMILIES},
+        **{convolving(dtype): _convolving(dtype) for dtype in DTYPES},
+        **runs_for_text(),
+    }
     runs = {
+        **{default(name): {**run, "default": True} for name, run in by_default.items()},
         "pickled": of(FAMILY, files.pickled),
         "shards of stock": _shards(files, "stock", "loading"),
         "shards of the extension": _shards(files, "extension", "loading"),
-        "updated": of(FAMILY, ask=False, then=[*updates, last]),
         "dummy": of(UNBIASED, ask=False, engine={"load_format": "dummy"}),
-        "language only": of(UNBIASED, ask=False, engine=no_images),
         "transformers backend": of(UNBIASED, ask=False, engine={"model_impl": "transformers"}),
     }
     for damage, path in files.damaged.items():
         runs[damage] = of(UNBIASED, path, ask=False)
     for fault in FAULTS:
         runs[fault.name] = of(FAULTY, ask=False, fault=fault.name)
-    for by in UPDATES:
-        from_files = {w: p for w, p in files.refused.items() if "disk" in by or w in FROM_TENSORS}
-        runs[f"refused: {by}"] = _updated(by, {"changed": files.changed, **from_files})
     return runs
 
 
 def runs_of_stock(files: Checkpoints) -> dict[str, dict[str, Any]]:
-    """Beside those of both: what updates bring, damaged updates, and stock that convolves."""
-    asked = [{"do": "ask", "skip": skip, "as": str(skip)} for skip in TRIES]
+    """Beside those of both: what updates bring, and stock that convolves."""
+    asked = [{"do": "ask", "skip": skip, "as": by} for by, skip in SKIPPED.items()]
     runs = {"changed": of(FAMILY, files.changed, ask=False, then=asked)}
-    for dtype in DTYPES:
-        runs[f"convolving, {dtype}"] = of(FAMILY, engine={"dtype": dtype}, convolve=True)
-    for what, path in files.refused.items():
-        runs[f"takes {what}"] = _updated("reload from disk", {what: path})
-    return runs
+    return {**runs, **{convolving(dtype): _convolving(dtype) for dtype in DTYPES}}
+
+
+def convolving(dtype: str) -> str:
+    return f"convolving, {dtype}"
+
+
+def _convolving(dtype: str) -> dict[str, Any]:
+    return of(FAMILY, engine={"dtype": dtype}, convolve=True)
 
 
 def _in_float32(family: str) -> dict[str, Any]:
     return of(family, engine={"dtype": "float32"})
 
 
-def _served(files: Checkpoints, arm: str, then: list[Any]) -> dict[str, Any]:
-    """One engine that does whatever an engine as it is by default can show."""
+def _shared(files: Checkpoints, arm: str, then: list[Any]) -> dict[str, Any]:
+    """One engine that does whatever an engine of such a case can show."""
     steps = [
         {"do": "ask", "as": "again"},
         "cache_hits",
         *then,
         {"do": "save_shards", "path": files.shards[arm, "running"]},
-        {"do": "sleep", "level": 1, "skip": TRIES[1], "as": "sleep 1"},
-        {"do": "sleep", "level": 2, "skip": TRIES[2], "as": "sleep 2"},
-        _update("load_weights", files.changed, TRIES[3]),
+        {"do": "sleep", "level": 1, "skip": 2 * IMAGES, "as": "sleep 1"},
+        {"do": "sleep", "level": 2, "skip": 3 * IMAGES, "as": "sleep 2"},
+        _update("load_weights", files.changed, 4 * IMAGES),
     ]
+    for by in (by for by, is_there in UPDATES.items() if is_there and arm == "extension"):
+        steps += ["spoil", _update(by, files.changed, SKIPPED[by])]
     # The prompts are shorter than the block that a CPU takes by default; hits are in the metrics.
     engine = {"block_size": 32, "disable_log_stats": False}
     return {"engine": engine, "shards": files.shards[arm, "loading"], "then": steps}
@@ -190,11 +186,5 @@ def _shards(files: Checkpoints, saved_by: str, when: str) -> dict[str, Any]:
     return of(FAMILY, files.shards[saved_by, when], engine=engine)
 
 
-def _update(by: str, path: str, skip: int, name: str | None = None) -> dict[str, Any]:
-    return {"do": "update", "by": by, "path": path, "skip": skip, "as": name or by}
-
-
-def _updated(by: str, paths: Mapping[str, str]) -> dict[str, Any]:
-    """One engine and an update from each checkpoint, one after the other."""
-    steps = zip(paths.items(), TRIES, strict=False)
-    return of(FAMILY, ask=False, then=[_update(by, path, skip, n) for (n, path), skip in steps])
+def _update(by: str, path: str, skip: int) -> dict[str, Any]:
+    return {"do": "update", "by": by, "path": path, "skip": skip, "as": by}

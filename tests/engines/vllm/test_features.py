@@ -4,7 +4,7 @@ import pytest
 
 from tests.engines.limits import OFF, ON, VERSION, slow
 from tests.engines.vllm.answers import assert_same, differ, said
-from tests.engines.vllm.runs import ADAPTED, SERVED, UNBIASED, of
+from tests.engines.vllm.runs import ADAPTED, SHARED, UNBIASED, of
 
 PROJECTION = "visual.patch_embed.proj"
 
@@ -20,7 +20,7 @@ adapts_towers = pytest.mark.skipif(
 
 @pytest.mark.shows("features", "caches of prefixes and of preprocessed images")
 def test_an_image_asked_twice_is_answered_from_the_caches_as_stock_does(arms):
-    found, expected = arms.extension[SERVED], arms.stock[SERVED]
+    found, expected = arms.extension[SHARED], arms.stock[SHARED]
     assert_same(found["replies"], expected["replies"])
     assert_same(found["again"], expected["again"])
     assert_same(found["again"], found["replies"])

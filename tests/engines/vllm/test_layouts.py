@@ -31,7 +31,7 @@ def assert_each_rank_reports(found):
     for line in found["status"]:
         (module,) = line["modules"]
         assert module["name"] == PROJECTION
-        assert module["difference"] < 1e-5
+        assert module["difference"] < 1e-9
 
 
 def both(engines, layouts, **environ):

@@ -1,7 +1,6 @@
-"""Every way of vLLM to put weights into a model: the answers are those of stock.
+"""Every way of vLLM to load a model, and sleep: the answers are those of stock.
 
-They are those of a fresh stock engine over the checkpoint that the weights came from, whatever way
-they took.
+Updates of a running engine: test_updates.py.
 """
 
 from pathlib import Path
@@ -10,27 +9,20 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.engines.limits import slow
-from tests.engines.vllm.answers import assert_same, differ, said
-from tests.engines.vllm.runs import DIRECT, SEPARATE, SERVED, TRIES, UPDATES
-
-
-def of_changed(arms, skip):
-    """The answers of a fresh stock engine over the checkpoint that an update brings."""
-    expected = arms.stock["changed"][str(skip)]
-    assert differ(expected, arms.stock[SERVED]["replies"]), "the update must be seen"
-    return expected
+from tests.engines.vllm.answers import assert_same, said
+from tests.engines.vllm.runs import SEPARATE, SHARED
 
 
 @pytest.fixture
 def saved(arms):
-    """Both have saved what they serve."""
-    assert arms.stock[SERVED]["save_shards"] == arms.extension[SERVED]["save_shards"] != []
+    """Both have saved their model."""
+    assert arms.stock[SHARED]["save_shards"] == arms.extension[SHARED]["save_shards"] != []
     return arms
 
 
 @pytest.mark.shows("weight paths", "initial load from pytorch_model.bin")
 def test_a_pickled_checkpoint_loads(arms):
-    found, expected = arms.extension["pickled"], arms.stock[SERVED]
+    found, expected = arms.extension["pickled"], arms.stock[SHARED]
     assert found["modules"]["linear"] == expected["modules"]["convs"]
     assert_same(found["replies"], expected["replies"])
 
@@ -39,7 +31,7 @@ def test_a_pickled_checkpoint_loads(arms):
 @pytest.mark.parametrize("saved_by", ["stock", pytest.param("the extension", marks=slow)])
 def test_shards_load(saved_by, saved):
     """Those of the extension are the same files: the next test."""
-    found, expected = saved.extension[f"shards of {saved_by}"], saved.stock[SERVED]
+    found, expected = saved.extension[f"shards of {saved_by}"], saved.stock[SHARED]
     assert found["modules"]["linear"] == expected["modules"]["convs"]
     assert_same(found["replies"], expected["replies"])
 
@@ -70,19 +62,12 @@ def test_shards_of_a_running_engine_load_where_stock_loads_them(saved, record_pr
         assert_same(found["replies"], expected["replies"])
 
 
-@pytest.mark.shows("weight paths", "load_weights of the running model, the patch embedding")
-def test_weights_given_to_the_running_model_serve(arms):
-    found = arms.extension["updated"][DIRECT]
-    assert found["error"] is None
-    assert_same(found["replies"], of_changed(arms, TRIES[0]))
-
-
 @pytest.mark.shows("weight paths", "load_weights of the running model, the whole checkpoint")
 def test_a_whole_checkpoint_given_to_the_running_model_does_what_it_does_to_stock(
     arms, record_property
 ):
     """On a CPU stock refuses it: the linear layers have been packed and hold no weights."""
-    found, expected = (arm[SERVED]["load_weights"] for arm in (arms.extension, arms.stock))
+    found, expected = (arm[SHARED]["load_weights"] for arm in (arms.extension, arms.stock))
     assert_same(found["replies"], expected["replies"])
     if expected["error"]:
         assert "into parameter (torch.Size([0]))" in expected["error"]
@@ -90,28 +75,15 @@ def test_a_whole_checkpoint_given_to_the_running_model_does_what_it_does_to_stoc
         record_property("found", f"stock cannot here: {said(expected['error'])}")
     else:
         assert found["error"] is None
-        assert_same(found["replies"], of_changed(arms, TRIES[3]))
-
-
-@pytest.mark.shows("weight paths", "reload_weights {source}")
-@pytest.mark.parametrize("source", ["from disk", "from tensors"])
-def test_a_reload_serves_the_other_checkpoint(source, arms):
-    """Each reload finds a projection that was overwritten before."""
-    by = f"reload {source}"
-    if by not in UPDATES:
-        pytest.skip("the reload of this vLLM takes no weights")
-    found = arms.extension["updated"][by]
-    assert found["error"] is None
-    assert_same(found["replies"], of_changed(arms, TRIES[UPDATES.index(by)]))
 
 
 @pytest.mark.shows("weight paths", "sleep and wake up, level {level}")
 @pytest.mark.parametrize("level", [1, 2])
 def test_sleeping_changes_nothing(level, arms, record_property):
-    found, expected = (arm[SERVED][f"sleep {level}"] for arm in (arms.extension, arms.stock))
+    found, expected = (arm[SHARED][f"sleep {level}"] for arm in (arms.extension, arms.stock))
     assert_same(found, expected)
     warning = "sleep mode is not supported on CPU, ignore it"
-    assert warning in arms.stock[SERVED]["log"]
+    assert warning in arms.stock[SHARED]["log"]
     record_property("found", f"stock here: {warning}")
 
 

@@ -1,0 +1,48 @@
+"""Where the extension reaches into an engine: one table an engine, each row with its reason.
+
+An adapter's ``interventions`` module holds its rows. ``engine-ext doctor`` says which of them exist
+in the installed engine, and CONTRIBUTING.md is drawn from them (``python -m evals.interventions``).
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine_ext.versions import TriedVersions
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One thing of an engine that an adapter calls, hooks, overrides or relies on."""
+
+    target: str
+    """``module:name``, as Python imports it."""
+    how: str
+    """What is done with it, and in which file of the adapter."""
+    why: str
+    versions: TriedVersions
+    """The engine's versions in which it is used."""
+    until: str
+    """When the row can go."""
+    upstream: str = ""
+    """A thread of the engine's repository, such as ``#19333``."""
+
+    def problem(self) -> str:
+        """Why the target is not there in this process; empty where it is. Imports the engine."""
+        try:
+            pkgutil.resolve_name(self.target)
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+
+def examined(rows: Sequence[Intervention], version: str) -> list[dict[str, Any]]:
+    """The rows that count for a version of the engine: target, how, and what is wrong with it."""
+    return [
+        {"target": row.target, "how": row.how, "problem": row.problem()}
+        for row in rows
+        if version in row.versions
+    ]

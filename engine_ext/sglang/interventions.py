@@ -1,0 +1,147 @@
+"""Where the adapter reaches into SGLang."""
+
+from engine_ext.interventions import Intervention
+from engine_ext.sglang.versions import TRIED
+from engine_ext.versions import TriedVersions
+
+BEYOND = TRIED.beyond
+HOOKED = TriedVersions((0, 5, 11), BEYOND, "0.5.11 to 0.5.23")
+UNHOOKED = TriedVersions((0, 5, 6), (0, 5, 11), "0.5.6 to 0.5.10")
+LAYER = TriedVersions((0, 5, 10), BEYOND, "0.5.10 to 0.5.23")
+PIXELS = TriedVersions((0, 5, 23), BEYOND, "0.5.23")
+
+PUBLIC = "stays: it is SGLang's own way in"
+NO_PLUGINS = "when SGLang 0.5.10 is no longer supported"
+PER_MODEL = "when a plugin can register a class for an architecture without importing the models"
+_BASE = "sglang.srt.multimodal.processors.base_processor:BaseMultimodalProcessor"
+_ROTARY = "sglang.srt.layers.rotary_embedding:MRotaryEmbedding"
+
+INTERVENTIONS = (
+    Intervention(
+        "sglang.srt.plugins:load_plugins",
+        "calls the entry point of the group `sglang.srt.plugins` in every process (`plugin.py`)",
+        "the way in. It logs an exception and goes on with stock, so an unknown word in"
+        " `ENGINE_EXT` is a `SystemExit`",
+        HOOKED,
+        PUBLIC,
+    ),
+    Intervention(
+        "sglang.srt.plugins.hook_registry:HookRegistry.register",
+        "called, with a `HookType`, for each hook below",
+        "the public way to hook a function; other plugins may hook the same one",
+        HOOKED,
+        PUBLIC,
+    ),
+    Intervention(
+        "sglang.srt.model_loader.utils:get_model_architecture",
+        "AFTER hook: its (class, architecture) becomes the override's (`plugin.py`)",
+        "overrides are made when a model is resolved: the registry imports every model, which only"
+        " processes that hold one should pay for",
+        HOOKED,
+        PER_MODEL,
+    ),
+    Intervention(
+        "sglang.srt.models.registry:import_model_classes",
+        "called by the package that `SGLANG_EXTERNAL_MODEL_PACKAGE` names (`external/`)",
+        "the way in before there were plugins; newer versions take it too",
+        TRIED,
+        NO_PLUGINS,
+    ),
+    Intervention(
+        "sglang.srt.models.registry:ModelRegistry.models",
+        "architecture to class: read and updated (`overrides.py`)",
+        "the engine's class to subclass. Processors are found by the name of the class, which the"
+        " override keeps",
+        TRIED,
+        PER_MODEL,
+    ),
+    Intervention(
+        "sglang.srt.model_loader.loader:DefaultModelLoader.load_model",
+        "every loader but that of GGUF files, which hold no tower, ends by `model.eval()`, which"
+        " the override sees as `train(False)` (`overrides.py`)",
+        "the projection is checked once, when its weights are there, whatever the load format",
+        TRIED,
+        "when SGLang calls a method of the model once it is loaded",
+    ),
+    Intervention(
+        "sglang.srt.layers.conv:Conv3dLayer",
+        "run once without data; replaced where it convolves, or where `linear` is named"
+        " (`overrides.py`)",
+        "it multiplies or convolves by platform; one whose weights are packed for AMX"
+        " (`quant_method`) is left alone",
+        LAYER,
+        "when it multiplies on every platform",
+    ),
+    Intervention(
+        f"{_ROTARY}.get_rope_index",
+        "AROUND hook, before 0.5.11 replaced (`positions.py`)",
+        "rope positions without a step per token. Parameters are compared first, and results of"
+        " each kind of request before ours are used",
+        TRIED,
+        "when SGLang computes them span by span",
+    ),
+    Intervention(
+        f"{_ROTARY}.get_rope_index_glm4v",
+        "the same",
+        "the same",
+        TRIED,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.managers.multimodal_processor:import_processors",
+        "imports the package that `SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE` names (`processors/`)",
+        "the way into the tokenizer's process before there were plugins",
+        UNHOOKED,
+        NO_PLUGINS,
+    ),
+    Intervention(
+        "sglang.srt.managers.multimodal_processor:get_mm_processor",
+        "BEFORE hook (`pixels.py`)",
+        "the model's image and video processor are made to give uint8, where the override serves"
+        " the model",
+        PIXELS,
+        "when SGLang sends images as uint8 itself",
+    ),
+    Intervention(
+        f"{_BASE}.preprocess_fingerprint_payload",
+        "AFTER hook (`pixels.py`)",
+        "no cache takes rows of uint8 for stock's",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        f"{_BASE}.collect_mm_items_from_processor_output",
+        "AFTER hook (`pixels.py`)",
+        "a client's features of another width or dtype are an error",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.models.qwen2_5_vl:Qwen2_5_VLForConditionalGeneration.get_image_feature",
+        "overridden, as is `get_video_feature`, in every model that takes pixels (`restoring.py`)",
+        "the items get the rows that stock would have sent; then stock's own is called",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.runtime_context:get_model",
+        "read, as is `get_serving` (`restoring.py`)",
+        "the process that holds the model reads the processors from the same files",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.model_loader.utils:set_default_torch_dtype",
+        "called (`restoring.py`)",
+        "a model is built under its own dtype, the processors of the tokenizer's process are not",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.utils:cpu_has_amx_support",
+        "called, as is `is_cpu` (`restoring.py`)",
+        "SGLang processes images by itself on such a CPU: pixels are left out",
+        PIXELS,
+        "the same",
+    ),
+)

@@ -1,0 +1,112 @@
+"""Where the adapter reaches into vLLM."""
+
+from engine_ext.interventions import Intervention
+from engine_ext.versions import TriedVersions
+from engine_ext.vllm.versions import TRIED
+
+LAYER = TriedVersions((0, 11, 1), TRIED.beyond, "0.11.1 to 0.33")
+PIXELS = TriedVersions((0, 32), (0, 33), "0.32")
+
+PUBLIC = "stays: it is vLLM's own way in"
+_REGISTRY = "vllm.model_executor.models.registry"
+_INFO = "vllm.multimodal.processing.context:BaseProcessingInfo"
+_MODEL = "vllm.model_executor.models.interfaces"
+
+INTERVENTIONS = (
+    Intervention(
+        "vllm.plugins:load_general_plugins",
+        "calls the entry point of the group `vllm.general_plugins` in every process (`plugin.py`)",
+        "the way in",
+        TRIED,
+        PUBLIC,
+    ),
+    Intervention(
+        "vllm:ModelRegistry.register_model",
+        'called as `(architecture, "module:Class")` (`overrides.py`)',
+        "overrides are registered by name, so no model is imported before it is needed",
+        TRIED,
+        PUBLIC,
+    ),
+    Intervention(
+        f"{_REGISTRY}:_LazyRegisteredModel",
+        "`module_name` and `class_name` are read (`overrides.py`)",
+        "the engine's class to subclass. What vLLM inspects of a class is cached by its name and"
+        " the hash of its file, so the override's name carries vLLM's version",
+        TRIED,
+        "when the registry says which class it had before",
+    ),
+    Intervention(
+        "vllm.model_executor.model_loader.utils:initialize_model",
+        "reads the signature of `__init__`; the override's is `(*, vllm_config, prefix)`"
+        " (`overrides.py`)",
+        "projections are replaced before vLLM reads a weight, or records the modules for a reload",
+        TRIED,
+        "stays: a model is made so",
+    ),
+    Intervention(
+        "vllm.model_executor.model_loader.base_loader:BaseModelLoader.load_model",
+        "every loader ends by `model.eval()`, which the override sees as `train(False)`"
+        " (`overrides.py`)",
+        "the projection is checked once, when its weights are there, whatever the load format",
+        TRIED,
+        "when vLLM calls a method of the model once it is loaded",
+    ),
+    Intervention(
+        "vllm.model_executor.layers.conv:Conv3dLayer",
+        "run once without data; replaced where it convolves, or where `linear` is named"
+        " (`overrides.py`)",
+        "it multiplies or convolves by the version of torch and the platform",
+        LAYER,
+        "when it multiplies with every torch",
+    ),
+    Intervention(
+        "vllm.logger:init_logger",
+        "called (`log.py`)",
+        "only loggers made by it reach vLLM's log",
+        TRIED,
+        "stays",
+    ),
+    Intervention(
+        "vllm.multimodal.registry:_ProcessorFactories",
+        "the `info` of a model's `_processor_factory` is subclassed (`pixels.py`)",
+        "its image processor is made to give uint8",
+        PIXELS,
+        "when vLLM sends one frame of an image itself",
+    ),
+    Intervention(
+        f"{_INFO}.get_hf_processor",
+        "overridden in that subclass (`pixels.py`)",
+        "the same",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        f"{_INFO}.model_id",
+        "overridden in that subclass (`pixels.py`)",
+        "no cache takes rows of one frame for stock's",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        f"{_MODEL}:SupportsMultiModal.embed_multimodal",
+        "overridden in every model that takes pixels (`pixels.py`)",
+        "rows of one frame are repeated as the processor would have; then stock's own is called",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        f"{_MODEL}:SupportsEncoderCudaGraph.get_encoder_cudagraph_item_specs",
+        "overridden, as are `select_encoder_cudagraph_items` and"
+        " `prepare_encoder_cudagraph_replay_buffers` (`pixels.py`)",
+        "encoder CUDA graphs are given the inputs of images beside `embed_multimodal`",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
+        "vllm.config.model:ModelConfig.get_multimodal_config",
+        "its `mm_device_do_normalize` is read (`pixels.py`)",
+        "where vLLM normalises on the device, it sends pixels, and one frame of them is enough",
+        PIXELS,
+        "the same",
+    ),
+)

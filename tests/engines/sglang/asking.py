@@ -1,0 +1,96 @@
+"""What an engine is asked in its own process, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evals import checkpoints
+
+
+def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
+    """Greedy replies about two images that nobody has asked about when ``skip`` is new."""
+    from transformers import AutoProcessor
+
+    from evals.checkpoints.questions import held_out
+
+    questions = held_out(limit=3 * (skip + 2), side=checkpoints.side(family))
+    about_images = [question for question in questions if not question.is_video]
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    found: dict[str, Any] = {"tokens": [], "logprobs": [], "cached": 0}
+    for question in about_images[skip : skip + 2]:
+        output = engine.generate(
+            _prompt(processor, question.text), image_data=question.images, **_greedily()
+        )
+        found["tokens"] += output["output_ids"]
+        found["logprobs"] += _logprobs(output)
+        found["cached"] += output["meta_info"]["cached_tokens"]
+    return found
+
+
+def outcome(engine: Any, family: str, skip: int) -> Any:
+    """What `ask` gives, or what the engine says that takes no images."""
+    try:
+        return ask(engine, family, skip)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def text(engine: Any, family: str, prompt: str) -> dict[str, Any]:
+    """The greedy reply to a prompt without images."""
+    output = engine.generate(prompt, **_greedily())
+    return {"tokens": output["output_ids"], "logprobs": _logprobs(output)}
+
+
+def processed(engine: Any, family: str, kind: str) -> dict[str, Any]:
+    """The reply about an image that the client has processed itself, or the error it gets.
+
+    Args:
+        kind: ``normalised`` and ``raw`` are what a processor gives; others are nothing of the kind.
+    """
+    import torch
+    from transformers import AutoProcessor
+
+    from engine_ext.pixels.processors import give_pixels
+    from evals.checkpoints.questions import held_out
+
+    question = next(q for q in held_out(limit=12, side=checkpoints.side(family)) if not q.is_video)
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    if kind == "raw":
+        give_pixels(processor.image_processor)
+    prompt = _prompt(processor, question.text)
+    given = dict(processor(text=[prompt], images=question.images, return_tensors="pt"))
+    rows = given["pixel_values"]
+    given["pixel_values"] = {
+        "half as wide": rows[:, : rows.shape[1] // 2],
+        "whole numbers": rows.to(torch.uint8),
+        "of three dimensions": rows[None],
+    }.get(kind, rows)
+    try:
+        output = engine.generate(
+            input_ids=given["input_ids"][0].tolist(),
+            image_data=[{**given, "format": "processor_output"}],
+            **_greedily(),
+        )
+    except ValueError as error:
+        return {"error": str(error)}
+    return {
+        "tokens": [processor.tokenizer.decode([token]) for token in output["output_ids"]],
+        "logprobs": _logprobs(output),
+        "prompt tokens": output["meta_info"]["prompt_tokens"],
+    }
+
+
+def _greedily() -> dict[str, Any]:
+    return {"sampling_params": {"temperature": 0, "max_new_tokens": 4}, "return_logprob": True}
+
+
+def _prompt(processor: Any, question: str) -> str:
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    prompt: str = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    return prompt
+
+
+def _logprobs(output: Any) -> list[float]:
+    return [step[0] for step in output["meta_info"]["output_token_logprobs"]]

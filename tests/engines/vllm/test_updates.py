@@ -1,0 +1,38 @@
+"""Every way of vLLM to put other weights into a running engine, with its projection replaced.
+
+The answers are those of a fresh stock engine over the checkpoint that the weights came from. Each
+update finds a projection that was overwritten, so it is seen to bring every value.
+"""
+
+import pytest
+
+from tests.engines.vllm.answers import assert_same, differ
+from tests.engines.vllm.runs import SHARED
+from tests.engines.vllm.ways import UPDATES
+
+EACH = [
+    pytest.param(by, marks=() if is_there else pytest.mark.skip(reason="this vLLM has no such way"))
+    for by, is_there in UPDATES.items()
+]
+
+
+def test_stock_over_the_other_checkpoint_answers_otherwise(arms):
+    for by in UPDATES:
+        assert differ(arms.stock["changed"][by], arms.stock[SHARED]["replies"]), by
+
+
+@pytest.mark.shows("weight paths", "{by}, running")
+@pytest.mark.parametrize("by", EACH)
+def test_answers_after_an_update_are_those_of_a_fresh_stock_engine(by, arms):
+    found = arms.extension[SHARED][by]
+    assert found["error"] is None
+    assert_same(found["replies"], arms.stock["changed"][by])
+
+
+@pytest.mark.parametrize("by", EACH)
+def test_an_update_writes_no_line_to_the_log(by, arms):
+    assert arms.extension[SHARED][by]["logged"] == []
+
+
+def test_nor_do_all_of_them_write_a_status_line(arms):
+    assert len(arms.extension[SHARED]["status"]) == 1
