@@ -32,8 +32,6 @@ slow = pytest.mark.slow
 _PIXELS = {"ENGINE_EXT": "linear,pixels"}
 HAS_PIXELS = NAME == "" or not untried(NAME, ".".join(map(str, VERSION)), _PIXELS)
 with_pixels = pytest.mark.skipif(not HAS_PIXELS, reason="raw pixels: not tried on this version")
-PIXELS_TOLERANCE = 3e-2
-"""Nats, of the first token in bfloat16: with raw pixels the projection rounds otherwise."""
 
 
 def families() -> list[str]:
