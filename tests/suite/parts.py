@@ -31,7 +31,7 @@ GATE = Part("gate", "test-gate-short", ("vllm", "lmms-eval"))
 
 # The core comes last: it builds a wheel from the checkout, into whose metadata the building of
 # environments writes too.
-LANES = ((LINT, TRANSFORMERS_4, SGLANG, CORE), (VLLM, GATE))
+LANES = ((LINT, SGLANG, CORE), (VLLM, TRANSFORMERS_4, GATE))
 
 BUILDS = ("core", "vllm", "transformers-4", "sglang", "lmms-eval")
 """In the order in which they are needed, one at a time: the second finds packages in the cache."""

@@ -11,7 +11,7 @@ from sglang.srt.models.registry import import_model_classes
 from engine_ext.doctor import examine
 from engine_ext.sglang.architectures import ARCHITECTURES
 from evals.engines import SGLANG
-from tests.engines.limits import IS_OLD_SGLANG, ON
+from tests.engines.limits import IS_OLD_SGLANG, ON, slow
 
 BREAKS_AN_IMPORT = """
 import sys
@@ -48,6 +48,7 @@ def test_says_that_the_extension_is_active():
     assert engine["stock"]
 
 
+@slow
 def test_says_that_the_extension_is_off():
     report = doctor(**{**ON, "ENGINE_EXT": "off"})
     assert report["active"] is False
@@ -55,6 +56,7 @@ def test_says_that_the_extension_is_off():
     assert report["engines"]["sglang"]["overrides"] == []
 
 
+@slow
 @pytest.mark.skipif(IS_OLD_SGLANG, reason="loads no plugins")
 def test_says_that_sglang_plugins_keeps_us_out():
     report = doctor(SGLANG_PLUGINS="another_plugin")

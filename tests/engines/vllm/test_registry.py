@@ -190,6 +190,7 @@ def test_doctor_says_that_vllm_plugins_keeps_us_out():
     assert any("VLLM_PLUGINS='another_plugin'" in problem for problem in report["problems"])
 
 
+@slow
 def test_doctor_says_that_the_extension_is_off():
     status, report = doctor(ENGINE_EXT="off")
     assert status == 1
