@@ -12,9 +12,9 @@ from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from engine_ext.pixels.rows import as_bytes
 from engine_ext.pixels.values import NotByValue
 
 KNOWN = tuple(
@@ -126,13 +126,11 @@ def one_frame(patches: Any, side: int, frames: int) -> Tensor | None:
     """
     if not isinstance(patches, Tensor) or patches.dim() != 2:
         return None
-    if patches.dtype != torch.uint8:
-        pixels = patches.to(torch.uint8)
-        if not torch.equal(pixels.to(patches.dtype), patches):
-            return None
-        patches = pixels
-    count, width = patches.shape
+    pixels = as_bytes(patches)
+    if pixels is None:
+        return None
+    count, width = pixels.shape
     area = side * side
     if width == CHANNELS * frames * area:
-        patches = patches.view(count, CHANNELS, frames, area)[:, :, 0].reshape(count, -1)
-    return patches if patches.shape[1] == CHANNELS * area else None
+        pixels = pixels.view(count, CHANNELS, frames, area)[:, :, 0].reshape(count, -1)
+    return pixels if pixels.shape[1] == CHANNELS * area else None

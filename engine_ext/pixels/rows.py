@@ -29,7 +29,7 @@ def compact_image(rows: Tensor, channels: int, frames: int) -> Tensor | None:
         (N, C, P*P) uint8; None where a value is not a whole number from 0 to 255.
     """
     cut = rows.view(len(rows), channels, frames, -1)
-    return _as_bytes(cut[:, :, 0])
+    return as_bytes(cut[:, :, 0])
 
 
 def compact_video(rows: Tensor, channels: int) -> Tensor | None:
@@ -41,7 +41,7 @@ def compact_video(rows: Tensor, channels: int) -> Tensor | None:
     Returns:
         (N, C, T*P*P) uint8; None where a value is not a whole number from 0 to 255.
     """
-    return _as_bytes(rows.view(len(rows), channels, -1))
+    return as_bytes(rows.view(len(rows), channels, -1))
 
 
 def restore(
@@ -94,7 +94,8 @@ def _by_table(pixels: Tensor, table: Tensor) -> Tensor:
     return table[pixels.to(torch.int32).add_(offsets[:, None])]
 
 
-def _as_bytes(pixels: Tensor) -> Tensor | None:
+def as_bytes(pixels: Tensor) -> Tensor | None:
+    """The same pixels as uint8; None where one is not a whole number from 0 to 255."""
     if pixels.dtype == torch.uint8:
         return pixels.contiguous()
     found = pixels.to(torch.uint8)
