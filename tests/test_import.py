@@ -34,7 +34,7 @@ def test_loads_neither_torch_nor_an_engine(statement):
 
 
 def test_the_core_loads_no_engine():
-    core = ("patch_embed", "mrope", "pixels", "pixels.processors", "pixels.videos", "replacement")
+    core = ("patch_embed", "mrope", "pixels", "pixels.processors", "replacement")
     loaded = modules_after(f"import {', '.join(f'engine_ext.{name}' for name in core)}")
     assert "torch" in loaded
     assert not loaded & {"vllm", "sglang", "transformers"}

@@ -45,6 +45,16 @@ class PixelValues:
         affine = self.affine and (self.affine[0].to(device), self.affine[1].to(device))
         return PixelValues(self.table.to(device), affine)
 
+    def packed(self) -> Tensor:
+        """All of it in one tensor, for a message: (C, 256), or (C, 258) with the two columns."""
+        return torch.cat([self.table, *(self.affine or ())], dim=1)
+
+    @classmethod
+    def unpacked(cls, packed: Tensor) -> PixelValues:
+        """From what `packed` gave."""
+        table, first, second = packed.tensor_split((LEVELS, LEVELS + 1), dim=1)
+        return cls(table, (first, second) if second.numel() else None)
+
     @classmethod
     def of(cls, processor: Any) -> PixelValues:
         """Read them off an image or video processor of transformers (4.57 and newer).

@@ -17,9 +17,11 @@ from engine_ext.features import is_named
 from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
-from engine_ext.sglang.restoring import expect_pixels, restored, takes_pixels
+from engine_ext.sglang.restoring import restored
 
 STOCK_MODELS = "sglang.srt.models."
+FEATURES = ("get_image_feature", "get_video_feature")
+"""Methods of models that take items."""
 
 
 def register_overrides(registry: Any, architectures: Iterable[str]) -> None:
@@ -46,7 +48,7 @@ def overrides(models: Mapping[str, Any], architectures: Iterable[str]) -> dict[s
         if not getattr(stock, "__module__", "").startswith(STOCK_MODELS):
             _say_that_it_is_anothers(architecture)
         else:
-            found[architecture] = _override(stock, architecture, takes_pixels(architecture))
+            found[architecture] = _override(stock, architecture)
     return found
 
 
@@ -60,7 +62,7 @@ def _say_that_it_is_anothers(architecture: str) -> None:
 
 
 @functools.cache
-def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> type[nn.Module]:
+def _override(stock: type[nn.Module], architecture: str) -> type[nn.Module]:
     """The override of ``stock``: the same class at every call, with the signature of ``stock``."""
 
     @functools.wraps(stock.__init__)
@@ -73,8 +75,6 @@ def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> ty
             everywhere=is_named("linear"),
             why_not=_why_nothing_is_replaced(config),
         )
-        if has_pixels and not is_for_text_alone(config):
-            expect_pixels(self)
 
     def train(self: nn.Module, mode: bool = True) -> nn.Module:
         # Every loader of SGLang ends by model.eval(), which is this (0.5.6 to 0.5.23), but for
@@ -83,13 +83,14 @@ def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> ty
             check_loaded(self)
         return stock.train(self, mode)
 
-    def get_image_feature(self: Any, items: Any) -> Any:
-        return super(override, self).get_image_feature(restored(items, self, "image"))
+    def taking_pixels(name: str) -> Any:
+        @functools.wraps(getattr(stock, name))
+        def feature(self: Any, items: Any, *args: Any, **kwargs: Any) -> Any:
+            stock_s = getattr(super(override, self), name)
+            return stock_s(restored(items, self), *args, **kwargs)
 
-    def get_video_feature(self: Any, items: Any) -> Any:
-        return super(override, self).get_video_feature(restored(items, self, "video"))
+        return feature
 
-    of_pixels = {"get_image_feature": get_image_feature, "get_video_feature": get_video_feature}
     # SGLang finds processors, and its registry an architecture, by the name of the class.
     override: type[nn.Module] = type(
         stock.__name__,
@@ -99,7 +100,7 @@ def _override(stock: type[nn.Module], architecture: str, has_pixels: bool) -> ty
             "train": train,
             "__module__": __name__,
             "__doc__": stock.__doc__,
-            **(of_pixels if has_pixels else {}),
+            **{name: taking_pixels(name) for name in FEATURES if hasattr(stock, name)},
         },
     )
     return override

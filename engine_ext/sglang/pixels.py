@@ -1,28 +1,24 @@
 """Rows of uint8 from SGLang's processors: one frame of an image, all frames of a video.
 
-The tokenizer's process makes the processors of a model give pixels; the process that holds the
-model (`restoring`) gives itself the rows that they would have given. What a client has processed
-itself comes as before: its dtype and the width of a row tell them apart.
+The tokenizer's process has SGLang make its processor of a subclass (`sending`), which asks
+transformers' processor for pixels by the settings of a call. What it sends is restored where the
+model is (`restoring`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from engine_ext.sglang.log import logger
 
 # The core is imported where it is needed: SGLang calls the entry point in every process.
 
 MAKES_PROCESSOR = "sglang.srt.managers.multimodal_processor.get_mm_processor"
-PROCESSOR = "sglang.srt.multimodal.processors.base_processor.BaseMultimodalProcessor"
-
-
-class NotPixels(ValueError):
-    """A client has sent features of a width or dtype that the model does not take."""
+STOCK_PROCESSORS = {
+    "sglang.srt.multimodal.processors.qwen_vl.QwenVLImageProcessor",
+    "sglang.srt.multimodal.processors.glm4v.Glm4vImageProcessor",
+}
+"""SGLang's processors whose rows are what transformers' processor gives."""
 
 
 def hook() -> None:
@@ -30,12 +26,6 @@ def hook() -> None:
     from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
     HookRegistry.register(MAKES_PROCESSOR, before_processor, HookType.BEFORE)
-    HookRegistry.register(
-        f"{PROCESSOR}.preprocess_fingerprint_payload", mark_fingerprint, HookType.AFTER
-    )
-    HookRegistry.register(
-        f"{PROCESSOR}.collect_mm_items_from_processor_output", check_items, HookType.AFTER
-    )
 
 
 def before_processor(
@@ -46,82 +36,33 @@ def before_processor(
     model_config: Any = None,
     **_: Any,
 ) -> None:
-    """Before ``get_mm_processor``: make the processors of the model give pixels."""
-    from engine_ext.pixels import NotByValue, PixelValues, processors, videos
+    """Before ``get_mm_processor``: register the subclass for a model that is an override here.
 
+    SGLang's scheduler passes no ``model_config``: the processor that it makes only computes
+    positions.
+    """
     try:
-        if not _is_served_by_override(model_config):
+        if model_config is None or not _is_served_by_override(model_config):
             return
-        processors.expect_known(processor.image_processor)
-        PixelValues.of(processor.image_processor)
-        processors.give_pixels(processor.image_processor)
-        logger.info("engine_ext: images are sent as uint8, one frame of each")
-        processors.expect_known(processor.video_processor, videos.KNOWN)
-        PixelValues.of(processor.video_processor)
-        videos.give_clips(processor.video_processor)
-        logger.info("engine_ext: videos are sent as uint8")
-    except NotByValue as error:
-        logger.warning("engine_ext: the rest is sent as before: %s", error)
+        from sglang.srt.managers.multimodal_processor import PROCESSOR_MAPPING
+
+        from engine_ext.sglang.sending import sending
+
+        for model_class, stock in PROCESSOR_MAPPING.items():
+            is_known = f"{stock.__module__}.{stock.__qualname__}" in STOCK_PROCESSORS
+            if is_known and model_class.__name__ in hf_config.architectures:
+                PROCESSOR_MAPPING[model_class] = sending(stock)
     except Exception:
-        logger.exception("engine_ext: the rest is sent as before")
+        logger.exception("engine_ext: images and videos are sent as before")
 
 
 def _is_served_by_override(model_config: Any) -> bool:
-    """Whether the process that holds the model will take pixels, as that process decides it.
-
-    SGLang resolves the class here too. Its scheduler passes no ``model_config``: the processor
-    that it makes only computes positions.
-    """
-    if model_config is None:
-        return False
+    """Whether the process that holds the model will take pixels, as that process decides it."""
     from sglang.srt.model_loader.utils import get_model_architecture
 
     from engine_ext.sglang.overrides import is_for_text_alone, is_override
-    from engine_ext.sglang.restoring import takes_pixels
 
     if is_for_text_alone(model_config.hf_config):
         return False
-    model_class, architecture = get_model_architecture(model_config)
-    return takes_pixels(architecture) and is_override(model_class)
-
-
-def mark_fingerprint(payload: dict[str, Any], processor: Any, *_: Any) -> dict[str, Any]:
-    """After ``preprocess_fingerprint_payload``: no cache takes pixels for anything else."""
-    if not _gives_pixels(processor):
-        return payload
-    return {**payload, "engine_ext": "pixels"}
-
-
-def check_items(items: Sequence[Any], processor: Any, *_: Any, **__: Any) -> None:
-    """After items have been made of what a processor, or a client, gave.
-
-    Raises:
-        NotPixels: features that no projection of this model takes.
-    """
-    if not _gives_pixels(processor):
-        return
-    from engine_ext.pixels.processors import CHANNELS
-
-    image_processor = processor._processor.image_processor
-    frame = CHANNELS * image_processor.patch_size**2
-    patch = frame * image_processor.temporal_patch_size
-    video = patch if _gives_pixels(processor, "video_processor") else None
-    for item in items:
-        rows = getattr(item, "feature", None)
-        if not isinstance(rows, Tensor) or not (item.is_image() or item.is_video()):
-            continue
-        raw = video if item.is_video() else frame
-        is_raw = rows.dim() == 2 and rows.shape[1] == raw and rows.dtype == torch.uint8
-        is_patch = rows.dim() == 2 and rows.shape[1] == patch and rows.is_floating_point()
-        if not is_raw and not is_patch:
-            raise NotPixels(
-                f"features of shape {tuple(rows.shape)} in {rows.dtype}, expected (N, {patch})"
-                " normalised in floating point"
-                + ("" if raw is None else f", or (N, {raw}) raw pixels in uint8")
-            )
-
-
-def _gives_pixels(processor: Any, name: str = "image_processor") -> bool:
-    from engine_ext.pixels.processors import gives_pixels
-
-    return gives_pixels(getattr(processor._processor, name, None))
+    model_class, _ = get_model_architecture(model_config)
+    return is_override(model_class) and hasattr(model_class, "get_image_feature")

@@ -1,82 +1,50 @@
-"""What a model of SGLang does with rows of pixels: it gives itself the processor's own rows."""
+"""What a model of SGLang does with rows of pixels: it gives itself the processor's own rows.
+
+An item of pixels brings all that is needed for it: what the processor makes of a value, and how
+wide its rows are. So nothing has to be known here, and a model takes items of either form.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from engine_ext.pixels import PixelValues, restore
-from engine_ext.pixels.architectures import ARCHITECTURES
-from engine_ext.sglang.features import features
-from engine_ext.sglang.log import logger
 
-_ATTRIBUTE = "_engine_ext_pixel_values"
+VALUES, ROW_WIDTH = "engine_ext_values", "engine_ext_row_width"
+"""What an item of pixels says beside its rows: `PixelValues.packed`, and C*T*P*P."""
 
 
-def takes_pixels(architecture: str) -> bool:
-    """Not on CPUs with AMX: SGLang processes images by itself there."""
-    from sglang.srt.utils import cpu_has_amx_support, is_cpu
-
-    is_on = "pixels" in features() and architecture in ARCHITECTURES
-    return is_on and not (is_cpu() and cpu_has_amx_support())
+def restored(items: Sequence[Any], model: Any) -> list[Any]:
+    """The items of a batch, those of pixels with the rows that stock would have sent."""
+    return [_restored(item, model) for item in items]
 
 
-def expect_pixels(model: nn.Module) -> None:
-    """Remember what the processors of the model that is being built make of pixels."""
-    from sglang.srt.model_loader.utils import set_default_torch_dtype
-    from transformers import AutoImageProcessor, AutoVideoProcessor
-
-    if getattr(model, "visual", None) is None:
-        return
-    found = {}
-    for kind, auto in (("image", AutoImageProcessor), ("video", AutoVideoProcessor)):
-        try:
-            # SGLang builds models under the model's dtype and on its device; the tokenizer's
-            # process, whose rows these are to be, has neither.
-            with set_default_torch_dtype(torch.float32), torch.device("cpu"):
-                found[kind] = PixelValues.of(_from_files(auto))
-        except Exception as error:
-            # As the tokenizer's process decides it, from the same files: it sends none then.
-            logger.warning("engine_ext: %ss come as SGLang has them: %s", kind, error)
-    vars(model)[_ATTRIBUTE] = found
-
-
-def _from_files(auto: Any) -> Any:
-    from sglang.srt.runtime_context import get_model, get_serving
-
-    model = get_model()
-    return auto.from_pretrained(
-        get_serving().tokenizer_path,
-        revision=model.revision,
-        trust_remote_code=model.trust_remote_code,
-    )
-
-
-def restored(items: Sequence[Any], model: Any, kind: str) -> list[Any]:
-    """The items of a batch, those of pixels with the rows that stock would have sent.
-
-    Args:
-        kind: of all of them, `image` or `video`.
-    """
-    return [_restored(item, model, kind) for item in items]
-
-
-def _restored(item: Any, model: Any, kind: str) -> Any:
-    rows = item.feature
-    if not isinstance(rows, Tensor) or rows.dtype != torch.uint8:
+def _restored(item: Any, model: Any) -> Any:
+    packed = item.model_specific_data.get(VALUES)
+    if packed is None:
         return item
-    known: Mapping[str, PixelValues] = vars(model).get(_ATTRIBUTE, {})
-    if kind not in known:
-        raise ValueError(f"{kind} pixels for a model whose {kind} processor is not known")
-    visual = model.visual
-    values = known[kind].to(visual.device)
-    pixels = rows.to(visual.device).view(len(rows), values.channels, -1)
     # The item stays as it is: SGLang may keep it, and encode it again.
     found = copy.copy(item)
-    row_width = visual.patch_embed.proj.weight[0].numel()
-    found.feature = restore(pixels, values, row_width, visual.dtype)
+    pixels = item.feature
+    visual = getattr(model, "visual", None)
+    if (device := getattr(visual, "device", None)) is not None:
+        pixels = pixels.to(device, non_blocking=True)
+    values = _on(pixels.device, packed.dtype, tuple(packed.shape), packed.cpu().numpy().tobytes())
+    dtype = getattr(visual, "dtype", None)
+    found.feature = restore(pixels, values, item.model_specific_data[ROW_WIDTH], dtype)
     return found
+
+
+@lru_cache(maxsize=8)
+def _on(
+    device: torch.device, dtype: torch.dtype, shape: tuple[int, ...], packed: bytes
+) -> PixelValues:
+    """Of a processor, on a device; kept, so that an item costs no small copies."""
+    values: Tensor = torch.frombuffer(bytearray(packed), dtype=dtype).view(shape)
+    return PixelValues.unpacked(values).to(device)

@@ -16,7 +16,6 @@ import vllm
 from torch import nn
 
 from engine_ext.features import is_named
-from engine_ext.pixels.architectures import ARCHITECTURES
 from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.vllm import pixels
 from engine_ext.vllm.features import features
@@ -88,6 +87,7 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
                 everywhere=is_named("linear"),
                 why_not="" if "linear" in features() else "linear is off (ENGINE_EXT)",
             )
+            pixels.expect_frames(self, vllm_config.model_config.hf_config)
 
         def train(self, mode: bool = True) -> Any:
             if not mode:  # every loader of vLLM ends by model.eval() (0.11 to 0.33)
@@ -98,8 +98,9 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
     Override.__qualname__ = name
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
-    if "pixels" in features() and architecture in ARCHITECTURES:
-        pixels.take_pixels(Override)
+    pixels.take_frames(Override)
+    if "pixels" in features():
+        pixels.send_frames(Override)
     return Override
 
 

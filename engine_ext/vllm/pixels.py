@@ -1,92 +1,77 @@
-"""Images as uint8 from vLLM's processors to its towers, one frame each.
+"""Images from vLLM's processors to its towers, one frame each.
 
-The API server makes the image processor of a model give pixels. In the process that holds the model
-the frame is repeated as the processor would have done, and all that follows is stock: vLLM itself
-normalises on the device. Videos come as before; the width of a row tells them from images.
+Transformers' processors write an image once for each frame of a patch. Here the API server sends
+the first, (N, C, P*P), and the process that holds the model repeats it: what follows is stock, and
+so is what is before. Whether the rows are pixels that vLLM normalises on the device or floats that
+it has normalised, in what dtype, by whose settings, makes no difference. Videos come as before.
 """
 
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, wraps
 from typing import Any
 
 from torch import Tensor
 
-from engine_ext.pixels import NotByValue
-from engine_ext.pixels.processors import (
-    GEOMETRY,
-    SETTINGS,
-    expect_known,
-    give_pixels,
-)
+from engine_ext.pixels import NotByValue, processors
 from engine_ext.vllm.log import logger
 
+EMBEDS = ("embed_multimodal", "get_multimodal_embeddings")
+"""Methods of a model that take the inputs of its images as keywords: of 0.11.1 and newer, and of
+0.11."""
 OF_GRAPHS = (
     "get_encoder_cudagraph_item_specs",
     "select_encoder_cudagraph_items",
     "prepare_encoder_cudagraph_replay_buffers",
 )
-"""What encoder CUDA graphs hand the inputs of images to, beside ``embed_multimodal``."""
+"""Those that take them as one argument, for encoder CUDA graphs."""
+ROWS = "pixel_values"
+_PATCH = "_engine_ext_patch"
 
 
-def factories(stock: Any) -> Any:
-    """What vLLM makes a model's processor from, with an image processor that gives pixels.
+@dataclass(frozen=True)
+class Patch:
+    """What a patch of a model is, by its configuration: the same to who sends and who takes."""
 
-    Args:
-        stock: the ``_processor_factory`` of the model's class.
-    """
-    return replace(stock, info=_giving_pixels(stock.info))
+    frames: int
+    side: int
 
-
-@cache
-def _giving_pixels(info: type) -> type:
-    class GivesPixels(info):  # type: ignore[misc]
-        def get_hf_processor(self, *args: Any, **kwargs: Any) -> Any:
-            processor = super().get_hf_processor(*args, **kwargs)
-            is_sent = is_possible(self.ctx.model_config)
-            if is_sent:
-                _expect_configured(processor.image_processor, self.ctx.model_config)
-                # Copies: vLLM keeps one processor of a model for all that a process does with it.
-                processor = copy(processor)
-                processor.image_processor = copy(processor.image_processor)
-                # vLLM normalises by the model's files, whatever a request asks.
-                give_pixels(processor.image_processor, is_strict=True, ignored=SETTINGS)
-            _say(is_sent)
-            return processor
-
-        @property
-        def model_id(self) -> str:
-            # By which caches know what they hold: no pixels are taken for anything else.
-            return f"{super().model_id}, engine_ext pixels"
-
-    GivesPixels.__name__, GivesPixels.__qualname__ = info.__name__, info.__qualname__
-    return GivesPixels
+    @classmethod
+    def of(cls, hf_config: Any) -> Patch | None:
+        """None where a configuration does not say it as Qwen-VL's and GLM-V's do."""
+        vision = getattr(getattr(hf_config, "thinker_config", hf_config), "vision_config", None)
+        frames, side = (
+            getattr(vision, name, None) for name in ("temporal_patch_size", "patch_size")
+        )
+        return cls(frames, side) if isinstance(frames, int) and isinstance(side, int) else None
 
 
-@cache
-def _say(is_sent: bool) -> None:
-    how = "as uint8, one frame each; videos are sent as before" if is_sent else "as before"
-    logger.info("engine_ext: images are sent %s", how)
+def expect_frames(model: Any, hf_config: Any) -> None:
+    """Remember what a patch is of a model that is being built."""
+    vars(model)[_PATCH] = Patch.of(hf_config)
 
 
-def take_pixels(override: Any) -> None:
-    """Have the processors of a model's class give pixels, and the class take them."""
-    override._processor_factory = factories(override._processor_factory)
-    embed = override.embed_multimodal
-
-    @wraps(embed)
-    def embed_multimodal(self: Any, **kwargs: Any) -> Any:
-        return embed(self, **_whole(self, kwargs))
-
-    override.embed_multimodal = embed_multimodal
+def take_frames(override: Any) -> None:
+    """Have a model's class take images of one frame beside those of stock."""
+    for name in EMBEDS:
+        if (stock := getattr(override, name, None)) is not None:
+            setattr(override, name, _of_keywords(stock))
     for name in OF_GRAPHS:
         if (stock := getattr(override, name, None)) is not None:
-            setattr(override, name, _of_graphs(stock))
+            setattr(override, name, _of_one_argument(stock))
 
 
-def _of_graphs(stock: Any) -> Any:
+def _of_keywords(stock: Any) -> Any:
+    @wraps(stock)
+    def embed(self: Any, **mm_kwargs: Any) -> Any:
+        return stock(self, **_whole(self, mm_kwargs))
+
+    return embed
+
+
+def _of_one_argument(stock: Any) -> Any:
     @wraps(stock)
     def of_graphs(self: Any, mm_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         return stock(self, _whole(self, mm_kwargs), *args, **kwargs)
@@ -96,70 +81,96 @@ def _of_graphs(stock: Any) -> Any:
 
 def _whole(model: Any, mm_kwargs: dict[str, Any]) -> dict[str, Any]:
     """Inputs of a model's images as stock would have sent them."""
-    rows = mm_kwargs.get("pixel_values")
-    if rows is None:
+    rows = mm_kwargs.get(ROWS)
+    if not isinstance(rows, Tensor) or rows.dim() != 3:
         return mm_kwargs
-    weight = model.visual.patch_embed.proj.weight
-    return {**mm_kwargs, "pixel_values": whole_rows(rows, weight)}
+    return {**mm_kwargs, ROWS: every_frame(rows, vars(model)[_PATCH].frames)}
 
 
-def whole_rows(rows: Tensor, weight: Tensor) -> Tensor:
-    """Rows of one frame, (N, C*P*P), as the processor's: (N, C*T*P*P); others as they are.
-
-    Args:
-        weight: (D, C, T, P, P) of the projection.
-    """
-    channels, frames = weight.shape[1:3]
-    if not isinstance(rows, Tensor) or rows.shape[-1] * frames != weight[0].numel():
-        return rows
-    cut = rows.view(len(rows), channels, 1, -1)
-    return cut.expand(-1, -1, frames, -1).reshape(len(rows), -1)
+def every_frame(pixels: Tensor, frames: int) -> Tensor:
+    """Rows as a processor writes them, (N, C*T*P*P), of those of one frame, (N, C, P*P)."""
+    return pixels.unsqueeze(2).expand(-1, -1, frames, -1).reshape(len(pixels), -1)
 
 
-def is_possible(model_config: Any) -> bool:
-    """Whether the processor does no more than vLLM does on the device, by the model's files."""
-    if not getattr(model_config.get_multimodal_config(), "mm_device_do_normalize", False):
-        return False
-    try:
-        expect_known(_configured(model_config))
-    except NotByValue:
-        return False
-    return True
-
-
-def _configured(model_config: Any) -> Any:
-    """The image processor by the model's files, without what vLLM or a request sets."""
-    return _from_files(
-        model_config.model, model_config.revision, bool(model_config.trust_remote_code)
+def send_frames(override: Any) -> None:
+    """Have the processor of a model's class give images of one frame."""
+    factories = override._processor_factory
+    override._processor_factory = replace(
+        factories, info=_asking(factories.info), processor=_sending(factories.processor)
     )
 
 
 @cache
-def _from_files(model: str, revision: str | None, trust_remote_code: bool) -> Any:
-    from transformers import AutoImageProcessor
+def _asking(stock: Any) -> Any:
+    class Asking(stock):  # type: ignore[misc]
+        def get_hf_processor(self, *args: Any, **kwargs: Any) -> Any:
+            processor = super().get_hf_processor(*args, **kwargs)
+            if _patch_sent(self, processor) is None:
+                return processor
+            # Copies: vLLM keeps one processor of a model for all that a process does with it.
+            processor = copy(processor)
+            images = processor.image_processor = copy(processor.image_processor)
+            images.temporal_patch_size = processors.frames_written(images)
+            return processor
 
-    return AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-        model, revision=revision, trust_remote_code=trust_remote_code
-    )
+    return _named_as(stock, Asking)
 
 
-def _expect_configured(processor: Any, model_config: Any) -> None:
-    """A request, or the command line, must have left the patches as the model's files have them.
+@cache
+def _sending(stock: Any) -> Any:
+    class Sending(stock):  # type: ignore[misc]
+        def _get_mm_fields_config(self, hf_inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            # All that a processor gives for a request passes here before it is cut into items.
+            patch = _patch_sent(self.info, self.info.get_hf_processor())
+            if patch is not None and isinstance(rows := hf_inputs.get(ROWS), Tensor):
+                hf_inputs[ROWS] = first_frame(rows, patch)
+            return super()._get_mm_fields_config(hf_inputs, *args, **kwargs)
 
-    vLLM batches images whatever their width, and fills up the narrower.
+    return _named_as(stock, Sending)
+
+
+def _named_as(stock: Any, made: Any) -> Any:
+    made.__name__, made.__qualname__ = stock.__name__, stock.__qualname__
+    return made
+
+
+def first_frame(rows: Tensor, patch: Patch) -> Tensor:
+    """Rows of one frame, (N, C, P*P); they may be that already.
+
+    Args:
+        rows: as a processor writes them, (N, C*P*P) or (N, C*T*P*P).
 
     Raises:
-        ValueError: the name of a setting, what was found and what was expected.
+        ValueError: rows that are no patches of this model, which its tower could not take.
     """
-    files = _configured(model_config)
-    for name in GEOMETRY:
-        found, expected = (_plain(getattr(one, name)) for one in (processor, files))
-        if found != expected:
-            raise ValueError(
-                f"{name} is {found}, expected {expected} as the model has it: with the feature"
-                " pixels of engine_ext the model repeats the frames of an image itself"
-            )
+    if rows.dim() == 3:
+        return rows
+    area = patch.side**2
+    frames, rest = divmod(rows.shape[-1], processors.CHANNELS * area)
+    if rows.dim() != 2 or rest or frames not in (1, patch.frames):
+        raise ValueError(
+            f"the image processor gives {tuple(rows.shape)}, expected rows of"
+            f" {processors.CHANNELS * patch.frames * area} values, by the model's"
+            f" temporal_patch_size of {patch.frames} and patch_size of {patch.side}"
+        )
+    return rows.view(len(rows), processors.CHANNELS, frames, area)[:, :, 0].contiguous()
 
 
-def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | tuple) else value
+def _patch_sent(info: Any, processor: Any) -> Patch | None:
+    """What a patch is, where the image processor writes an image once for each of its frames."""
+    patch = Patch.of(info.ctx.model_config.hf_config)
+    if patch is None:
+        _say("sent as before: the model's configuration does not say what a patch is")
+        return None
+    try:
+        processors.expect_known(processor.image_processor)
+    except NotByValue as error:
+        _say(f"sent as before: {error}")
+        return None
+    _say("sent as one frame each; videos are sent as before")
+    return patch
+
+
+@cache
+def _say(how: str) -> None:
+    logger.info("engine_ext: images are %s", how)

@@ -5,11 +5,11 @@ import torch
 from PIL import Image
 
 from engine_ext.pixels import STEPS, PixelValues, compact_image, compact_video, restore
+from engine_ext.pixels.processors import asked_for_pixels, frames_written, row_width
 from tests.pixels.processors import (
     BACKENDS,
     FAMILIES,
     image_processor,
-    row_width,
     values_of,
     video_processor,
 )
@@ -31,8 +31,8 @@ def test_images_of_a_processor_on_the_cpu(family, backend, dtype):
     processor = image_processor(family, backend)
     images = [picture(size) for size in SIZES]
     rows = processor(images=images, return_tensors="pt")["pixel_values"]
-    raw = processor(images=images, return_tensors="pt", **STEPS)["pixel_values"]
-    pixels = compact_image(raw, 3, processor.temporal_patch_size).cuda()
+    raw = processor(images=images, return_tensors="pt", **asked_for_pixels(processor))
+    pixels = compact_image(raw["pixel_values"], 3, frames_written(processor)).cuda()
     values = values_of(family, backend).to("cuda")
     expected = rows.cuda().to(dtype)
     for known in (values, PixelValues(values.table)):  # arithmetic where it is equal, and the table
@@ -46,9 +46,9 @@ def test_images_of_a_processor_on_the_gpu(family):
     images = [picture(size) for size in SIZES]
     call = {"images": images, "return_tensors": "pt", "device": "cuda"}
     rows = processor(**call)["pixel_values"]
-    raw = processor(**call, **STEPS)["pixel_values"]
+    raw = processor(**call, **asked_for_pixels(processor))["pixel_values"]
     assert rows.is_cuda
-    pixels = compact_image(raw, 3, processor.temporal_patch_size)
+    pixels = compact_image(raw, 3, frames_written(processor))
     values = values_of(family, BACKENDS[0]).to("cuda")
     assert torch.equal(restore(pixels, values, row_width(processor)), rows)
 

@@ -31,7 +31,3 @@ def video_processor(family):
 @cache
 def values_of(family, backend):
     return PixelValues.of(image_processor(family, backend))
-
-
-def row_width(processor):
-    return 3 * processor.temporal_patch_size * processor.patch_size**2

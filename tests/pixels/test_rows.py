@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine_ext.pixels import STEPS, PixelValues, compact_image, compact_video, restore
+from engine_ext.pixels.processors import asked_for_pixels, frames_written, row_width
 from tests.pixels.processors import (
     BACKENDS,
     FAMILIES,
     image_processor,
-    row_width,
     values_of,
     video_processor,
 )
@@ -50,9 +50,9 @@ def test_images_come_back_as_the_processor_gives_them(family, backend, images, d
         expected = call()
     except ValueError:
         return  # too small for the processor, or for telling its channels: nothing to restore
-    raw = call(**STEPS)
+    raw = call(**asked_for_pixels(processor))
     assert torch.equal(raw["image_grid_thw"], expected["image_grid_thw"])
-    pixels = compact_image(raw["pixel_values"], 3, processor.temporal_patch_size)
+    pixels = compact_image(raw["pixel_values"], 3, frames_written(processor))
     if any(image.mode == "I;16" for image in images) and pixels is None:
         return  # 16 bits: stock's way
     assert pixels.shape[1:] == (3, processor.patch_size**2)
@@ -79,6 +79,14 @@ def test_videos_come_back_as_the_processor_gives_them(family, frames, size, seed
     pixels = compact_video(raw["pixel_values_videos"], 3)
     rows = expected["pixel_values_videos"]
     assert torch.equal(restore(pixels, PixelValues.of(processor), row_width(processor)), rows)
+
+
+def test_packed_values_are_the_same_values():
+    for values in (values_of("qwen3_vl", BACKENDS[0]), PixelValues(torch.rand(3, 256))):
+        found = PixelValues.unpacked(values.packed())
+        assert torch.equal(found.table, values.table)
+        assert (found.affine is None) == (values.affine is None)
+        assert all(map(torch.equal, found.affine or (), values.affine or ()))
 
 
 def test_rows_of_several_parts_are_restored_as_a_whole():

@@ -42,37 +42,24 @@ def text(engine: Any, family: str, prompt: str) -> dict[str, Any]:
 
 
 def processed(engine: Any, family: str, kind: str) -> dict[str, Any]:
-    """The reply about an image that the client has processed itself, or the error it gets.
+    """The reply about an image that the client has processed itself.
 
     Args:
-        kind: ``normalised`` and ``raw`` are what a processor gives; others are nothing of the kind.
+        kind: ``normalised``, as a processor gives it.
     """
-    import torch
     from transformers import AutoProcessor
 
-    from engine_ext.pixels.processors import give_pixels
     from evals.checkpoints.questions import held_out
 
     question = next(q for q in held_out(limit=12, side=checkpoints.side(family)) if not q.is_video)
     processor = AutoProcessor.from_pretrained(checkpoints.path(family))
-    if kind == "raw":
-        give_pixels(processor.image_processor)
     prompt = _prompt(processor, question.text)
     given = dict(processor(text=[prompt], images=question.images, return_tensors="pt"))
-    rows = given["pixel_values"]
-    given["pixel_values"] = {
-        "half as wide": rows[:, : rows.shape[1] // 2],
-        "whole numbers": rows.to(torch.uint8),
-        "of three dimensions": rows[None],
-    }.get(kind, rows)
-    try:
-        output = engine.generate(
-            input_ids=given["input_ids"][0].tolist(),
-            image_data=[{**given, "format": "processor_output"}],
-            **_greedily(),
-        )
-    except ValueError as error:
-        return {"error": str(error)}
+    output = engine.generate(
+        input_ids=given["input_ids"][0].tolist(),
+        image_data=[{**given, "format": "processor_output"}],
+        **_greedily(),
+    )
     return {
         "tokens": [processor.tokenizer.decode([token]) for token in output["output_ids"]],
         "logprobs": _logprobs(output),

@@ -49,16 +49,17 @@ def inputs(family):
     return patches_of(AutoProcessor.from_pretrained(checkpoints.path(family)), family)
 
 
-def patches_of(processor, family):
-    """By kind, patches and grids of images and of a video."""
+def patches_of(processor, family, **settings):
+    """By kind, patches and grids of images and of a video, under settings of the call."""
     small, large = checkpoints.side(family), checkpoints.side(family) * 5 // 2
     images = [q for s in (small, large) for q in held_out(limit=2, side=s) if not q.is_video]
     video = next(q for q in held_out(limit=6, side=small) if q.is_video)
     of_images = processor.image_processor(
-        images=[question.images[0] for question in images], return_tensors="pt"
+        images=[question.images[0] for question in images], return_tensors="pt", **settings
     )
+    settings.pop("temporal_patch_size", None)  # of images
     of_video = processor.video_processor(
-        videos=[video.images], do_sample_frames=False, return_tensors="pt"
+        videos=[video.images], do_sample_frames=False, return_tensors="pt", **settings
     )
     return {
         "image": (of_images["pixel_values"], of_images["image_grid_thw"]),
@@ -66,12 +67,12 @@ def patches_of(processor, family):
     }
 
 
-def features(model, kind, patches, grid):
+def features(model, kind, patches, grid, **beside):
     """What the engine's tower makes of patches: (tokens, width) in float32."""
     from sglang.srt.managers.schedule_batch import Modality, MultimodalDataItem
 
     item = MultimodalDataItem(modality=Modality[kind.upper()], feature=patches)
-    setattr(item, f"{kind}_grid_thw", grid)
+    item.model_specific_data.update({f"{kind}_grid_thw": grid, **beside})
     with torch.no_grad():
         return getattr(model, f"get_{kind}_feature")([item]).float()
 

@@ -1,0 +1,195 @@
+"""SGLang's processors of a request, made to send pixels: how they ask, and what an item says.
+
+What a client has processed itself, and what is not of whole numbers from 0 to 255, comes as on
+stock.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine_ext.pixels import (
+    STEPS,
+    NotByValue,
+    PixelValues,
+    compact_image,
+    compact_video,
+    identity,
+    processors,
+)
+from engine_ext.sglang.log import logger
+from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
+
+ROWS = {"image": "pixel_values", "video": "pixel_values_videos"}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """How a processor of transformers gives pixels, and what a model needs to restore its rows.
+
+    Args:
+        settings: of a call.
+        frames: as often is an image written then; None for videos.
+        values: of the processor, packed.
+        row_width: of the processor.
+    """
+
+    settings: Mapping[str, Any]
+    frames: int | None
+    values: Tensor
+    row_width: int
+
+    @classmethod
+    def of(cls, processor: Any, kind: str, config: Mapping[str, Any]) -> Sent:
+        """By an image or video processor of transformers.
+
+        Args:
+            config: what the launch sets of it (``--mm-process-config``).
+
+        Raises:
+            NotByValue: it cannot be restored what it does.
+        """
+        is_image = kind == "image"
+        processors.expect_known(processor, processors.IMAGES if is_image else processors.VIDEOS)
+        if asked := sorted(config.keys() & set(processors.SETTINGS)):
+            raise NotByValue(f"the launch sets {', '.join(asked)}")
+        return cls(
+            processors.asked_for_pixels(processor) if is_image else STEPS,
+            processors.frames_written(processor) if is_image else None,
+            PixelValues.of(processor).packed(),
+            processors.row_width(processor),
+        )
+
+    def compact(self, rows: Any) -> Tensor | None:
+        """What was given with ``settings``, (N, C, values) uint8; None where it is no pixels."""
+        if self.frames is None:
+            return compact_video(rows, processors.CHANNELS)
+        return compact_image(rows, processors.CHANNELS, self.frames)
+
+    @property
+    def beside(self) -> dict[str, Any]:
+        """What an item says beside its rows."""
+        return {VALUES: self.values, ROW_WIDTH: self.row_width}
+
+
+@functools.cache
+def sending(stock: Any) -> Any:
+    """A subclass of one of SGLang's processors that sends pixels where it can."""
+
+    class Sending(stock):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.sent: dict[str, Sent] = {}
+            super().__init__(*args, **kwargs)
+            self.sent = _sent(self)
+
+        def preprocess_fingerprint_payload(self) -> dict[str, Any]:
+            # No cache of processed images takes these for stock's.
+            return {**super().preprocess_fingerprint_payload(), "engine_ext": "pixels"}
+
+        def process_mm_data(
+            self, input_text: Any, images: Any = None, videos: Any = None, **kwargs: Any
+        ) -> Any:
+            call = functools.partial(
+                super().process_mm_data, input_text, images=images, videos=videos
+            )
+            given = {"image": images, "video": videos}
+            sent = {kind: one for kind, one in self.sent.items() if given[kind]}
+            asking = {
+                f"{kind}s_kwargs": {**kwargs.get(f"{kind}s_kwargs", {}), **one.settings}
+                for kind, one in sent.items()
+            }
+            found = call(**{**kwargs, **asking})
+            for kind, one in sent.items():
+                pixels = one.compact(found[ROWS[kind]])
+                if pixels is None:
+                    return call(**kwargs)
+                found[ROWS[kind]] = pixels
+            return found
+
+        def process_and_combine_mm_data(self, *args: Any, **kwargs: Any) -> Any:
+            items, *others = super().process_and_combine_mm_data(*args, **kwargs)
+            for item in items:
+                self._say_what_it_is(item)
+            return (items, *others)
+
+        def _say_what_it_is(self, item: Any) -> None:
+            """Of an item of pixels: how it is restored, and who it is, before anyone hashes it."""
+            kind = "image" if item.is_image() else "video"
+            if kind not in self.sent or not _is_of_pixels(item):
+                return
+            item.model_specific_data.update(self.sent[kind].beside)
+            if item.hash is None:  # else the launch, or the caller, has named it
+                grid = item.model_specific_data[f"{kind}_grid_thw"]
+                item.hash = identity(kind, item.feature, grid, self.sent[kind].values)
+                item.set_pad_value()
+
+        def prepare_artifact_batch(self, entries: Any, **kwargs: Any) -> Any:
+            """Images that are known by their content (0.5.20 and newer)."""
+            prepare = super().prepare_artifact_batch
+            if (one := self.sent.get("image")) is None:
+                return prepare(entries, **kwargs)
+            asking = copy.copy(self)  # a worker's call has settings of its own
+            asking.image_config = {**(self.image_config or {}), **one.settings}
+            sent = []
+            for artifact in stock.prepare_artifact_batch(asking, entries, **kwargs):
+                pixels = one.compact(artifact.feature)
+                if pixels is None:
+                    return prepare(entries, **kwargs)
+                beside = {**artifact.model_specific_data, **one.beside}
+                sent.append(replace(artifact, feature=pixels, model_specific_data=beside))
+            return sent
+
+    if not hasattr(stock, "prepare_artifact_batch"):
+        del Sending.prepare_artifact_batch
+    if not hasattr(stock, "preprocess_fingerprint_payload"):
+        del Sending.preprocess_fingerprint_payload
+    Sending.__name__, Sending.__qualname__ = stock.__name__, stock.__qualname__
+    return Sending
+
+
+def _is_of_pixels(item: Any) -> bool:
+    """Whether its rows are of `Sent.compact`, and not of a client's."""
+    from sglang.srt.managers.schedule_batch import MultimodalInputFormat
+
+    rows = item.feature
+    is_compact = isinstance(rows, Tensor) and rows.dim() == 3 and rows.dtype == torch.uint8
+    return is_compact and item.format == MultimodalInputFormat.NORMAL
+
+
+def _sent(processor: Any) -> dict[str, Sent]:
+    """By kind; without those that are sent as before, and the log says why."""
+    if (reason := _why_none(processor)) is not None:
+        logger.info("engine_ext: images and videos are sent as before: %s", reason)
+        return {}
+    found = {}
+    how = {"image": "images are sent as uint8, one frame of each"}
+    for kind in ROWS:
+        try:
+            one = getattr(processor._processor, f"{kind}_processor")
+            config = getattr(processor, f"{kind}_config", None) or {}
+            found[kind] = Sent.of(one, kind, config)
+            logger.info("engine_ext: %s", how.get(kind, f"{kind}s are sent as uint8"))
+        except NotByValue as error:
+            logger.warning("engine_ext: %ss are sent as before: %s", kind, error)
+        except Exception:
+            logger.exception("engine_ext: %ss are sent as before", kind)
+    return found
+
+
+def _why_none(processor: Any) -> str | None:
+    from sglang.srt.utils import cpu_has_amx_support, is_cpu
+
+    if is_cpu() and cpu_has_amx_support():
+        return "SGLang processes images by itself on a CPU with AMX"
+    if getattr(processor, "use_cuda_ipc", False) or getattr(
+        processor, "keep_mm_features_on_device", False
+    ):
+        return "they stay on the GPU (--mm-feature-transport)"
+    return None
