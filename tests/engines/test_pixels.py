@@ -4,7 +4,7 @@ import pytest
 
 from tests.engines.answers import assert_same_tokens, prefixes_of_sglang
 from tests.engines.limits import NAME, with_pixels
-from tests.engines.served import FLOATS, WITH_PIXELS
+from tests.engines.served import WITH_PIXELS
 
 pytestmark = with_pixels
 
@@ -30,13 +30,13 @@ def test_requests_find_in_the_cache_of_prefixes_what_they_find_on_stock(arms):
     assert found == expected
 
 
-def test_the_process_that_holds_the_model_says_so(arms, request):
+def test_the_processes_say_so(arms):
     (line,) = arms["pixels"].lines
     assert "pixels" in line["features"]
     assert len(line["modules"]) == 1
-    # Rows that vLLM normalises on the host come as before.
-    is_before = NAME == "vllm" and request.node.callspec.params["arms"] == FLOATS
-    how = "as before" if is_before else "as uint8"
-    assert f"engine_ext: images are sent {how}" in arms["pixels"].log
+    log = arms["pixels"].log
     if NAME == "sglang":
-        assert "engine_ext: videos are sent as uint8" in arms["pixels"].log
+        assert "engine_ext: images are sent as uint8, one frame of each" in log
+        assert "engine_ext: videos are sent as uint8" in log
+    else:
+        assert "engine_ext: images are sent as one frame each" in log
