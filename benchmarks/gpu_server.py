@@ -26,12 +26,13 @@ from benchmarks.server_arms import ARMS, Kept, Setting, started
 from benchmarks.server_equal import compare
 from benchmarks.server_speed import speed, stages_of
 from evals import checkpoints
-from evals.servers import ServerFailed
 
 WHAT = "gpu_server"
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "qwen2_vl", "glm4v")
 PARTS = ("qwen2_5_vl", "speed", "stages", "qwen3_vl", "qwen2_vl", "glm4v")
 TOWER, BLOCKS = "qwen2_5_vl", 32
+STOPPING = 8
+"""Seconds for stopping servers, before time runs out."""
 FALLBACKS = {"torch_native": "triton", "triton": "torch_native"}
 
 
@@ -109,32 +110,38 @@ class Run:
         self.kept.say(f"{', '.join(parts)}: begun")
         try:
             try:
-                self._measure(parts, self.options.attention)
-            except ServerFailed as error:
-                other = FALLBACKS.get(self.options.attention)
-                if self.options.device == "cpu" or other is None:
-                    raise
-                self.kept.say(f"{', '.join(parts)}: {_first_line(error)}; again with {other}")
-                self._measure(parts, other)
-                self.options.attention = other
+                self._measure(parts)
+            except Exception as error:
+                self._choose_others(parts, error)
+                self._measure(parts)
             self.done += parts
         except Exception:
             self.failed += parts
             self.kept.say(f"{', '.join(parts)}: FAILED\n{traceback.format_exc()}")
 
-    def _measure(self, parts: list[str], attention: str) -> None:
+    def _choose_others(self, parts: list[str], error: Exception) -> None:
+        """Other attention backends for the second try, and from then on."""
+        options = self.options
+        if options.device == "cpu" or options.attention not in FALLBACKS:
+            raise error
+        options.attention = FALLBACKS[options.attention]
+        options.vision_attention = "sdpa"
+        said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        self.kept.say(f"{', '.join(parts)}: {said}; again with {options.attention}, sdpa")
+
+    def _measure(self, parts: list[str]) -> None:
         if parts[0] in FAMILIES:
-            self._families(parts, attention)
+            self._families(parts)
             return
         assert self.large is not None
         model = self.large.result()
-        setting = self._setting(attention, self.options.vision_attention, large=True)
+        setting = self._setting(self.options.vision_attention, large=True)
         measure = speed if parts[0] == "speed" else stages_of
         environ = {arm: ARMS[arm] for arm in ("off", "on")}
         measure(model, environ, setting, self.kept, self._record, self.options)
 
-    def _families(self, families: list[str], attention: str) -> None:
-        setting = self._setting(attention, "sdpa")
+    def _families(self, families: list[str]) -> None:
+        setting = self._setting("sdpa")
         wanted = {
             f"{family} {arm}": (checkpoints.path(family), ARMS[arm])
             for family in families
@@ -145,13 +152,14 @@ class Run:
                 arms = {arm: servers[f"{family} {arm}"] for arm in self.options.arms}
                 compare(family, arms, self.kept, self._record)
 
-    def _setting(self, attention: str, vision: str, *, large: bool = False) -> Setting:
+    def _setting(self, vision: str, *, large: bool = False) -> Setting:
+        left = self.options.seconds - (time.monotonic() - self.kept.begun) - STOPPING
         return Setting(
             device=self.options.device,
-            attention=attention,
+            attention=self.options.attention,
             vision_attention="sdpa" if self.options.device == "cpu" else vision,
             is_large=large,
-            start_seconds=self.options.start_seconds,
+            start_seconds=max(1, min(self.options.start_seconds, left)),
             flags=tuple(self.options.flags.split()),
         )
 
@@ -163,10 +171,6 @@ class Run:
 
     def _record(self, rows: list[Row]) -> None:
         append(rows, WHAT, self.options.results)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
 
 
 if __name__ == "__main__":

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import device as devices
 from benchmarks.record import Row
 from benchmarks.serve_load import photograph
-from benchmarks.server_arms import Kept
 from benchmarks.towers import DTYPE
 from evals.data_url import data_url
-from evals.servers import Server
+
+if TYPE_CHECKING:
+    from benchmarks.server_arms import Kept
+    from evals.servers import Server
 
 WHAT = "gpu_server, equal"
 TOP = 5
 AGAIN = "off, asked again"
 """What an answer moves by on its own."""
+
+
+class NothingAnswered(RuntimeError):
+    """Servers that started answer nothing."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,12 @@ def compare(
     kept: Kept,
     record: Callable[[list[Row]], None],
 ) -> None:
-    """Ask every server the same; say and record how far each is from the one that is off."""
+    """Ask every server the same; say and record how far each is from the one that is off.
+
+    Raises:
+        NothingAnswered: not one question was answered by all.
+    """
+    answered = 0
     for name, content in questions():
         try:
             answers = {arm: ask(server, content) for arm, server in servers.items()}
@@ -49,6 +60,7 @@ def compare(
         except Exception as error:
             kept.say(f"{family}, {name}: {type(error).__name__}: {str(error)[:300]}")
             continue
+        answered += 1
         stock = answers.pop("off")
         kept.say(f"{family}, {name}: {stock.prompt_tokens} tokens in, {stock.tokens} out")
         for arm, answer in answers.items():
@@ -56,6 +68,8 @@ def compare(
             same = "equal" if answer.tokens == stock.tokens else f"DIFFERENT {answer.tokens}"
             nats = answer.difference(stock)
             kept.say(f"{family}, {name}: {arm}: {same} tokens, top {TOP} differ by {nats:.3g} nats")
+    if not answered:
+        raise NothingAnswered(f"{family}: no question was answered by all of {', '.join(servers)}")
 
 
 def _row(family: str, name: str, arm: str, answer: Answer, stock: Answer) -> Row:
