@@ -35,10 +35,12 @@ def absent(name: str) -> Any:
 def stand_in(name: str) -> Callable[[str], Any]:
     """The ``__getattr__`` of a module that stands in for ``name``, a package at the top."""
     _standing_in.add(name)
-    return _names_of(name)
+    return names_of(name)
 
 
-def _names_of(module: str) -> Callable[[str], Any]:
+def names_of(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of one module of it."""
+
     def get(name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -61,7 +63,7 @@ class _EverySubmodule(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module)["__getattr__"] = _names_of(module.__name__)
+        vars(module)["__getattr__"] = names_of(module.__name__)
 
 
 sys.meta_path.append(_EverySubmodule())
