@@ -120,14 +120,19 @@ class Run:
             self.kept.say(f"{', '.join(parts)}: FAILED\n{traceback.format_exc()}")
 
     def _choose_others(self, parts: list[str], error: Exception) -> None:
-        """Other attention backends for the second try, and from then on."""
+        """Another attention backend for the second try, and from then on."""
         options = self.options
-        if options.device == "cpu" or options.attention not in FALLBACKS:
+        if options.device == "cpu":
             raise error
-        options.attention = FALLBACKS[options.attention]
-        options.vision_attention = "sdpa"
+        if parts[0] not in FAMILIES and options.vision_attention != "sdpa":
+            options.vision_attention = "sdpa"
+        elif options.attention in FALLBACKS:
+            options.attention = FALLBACKS[options.attention]
+        else:
+            raise error
         said = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        self.kept.say(f"{', '.join(parts)}: {said}; again with {options.attention}, sdpa")
+        backends = f"{options.attention}, {options.vision_attention}"
+        self.kept.say(f"{', '.join(parts)}: {said}; again with {backends}")
 
     def _measure(self, parts: list[str]) -> None:
         if parts[0] in FAMILIES:
