@@ -12,6 +12,8 @@ from pathlib import Path
 
 FILE, STUBBED = "BENCHMARK_STAGES", "BENCHMARK_STUBBED"
 """Environment variables: where to write, and whether the tower's blocks return what they get."""
+WAITS = "BENCHMARK_WAITS"
+"""Whether a GPU is waited for at both ends of a call: its work is asynchronous."""
 SITECUSTOMIZE = "from benchmarks.stages.wrapped import install\n\ninstall()\n"
 
 DECODE, PROCESS, HASH, SEND, RECEIVE, GATHER, NORMALISE, PROJECT, TOWER, LANGUAGE = STAGES = (

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-from benchmarks.stages import FILE
+from benchmarks.stages import FILE, WAITS
 
 LEAST = 0.02  # milliseconds: what takes less is not written
 _thread = threading.local()
@@ -26,10 +27,12 @@ def timed(call: Callable[..., Any], stage: str, sent: Sent | None = None) -> Cal
     def measured(*args: Any, **kwargs: Any) -> Any:
         around = getattr(_thread, "inner", 0.0)
         _thread.inner = 0.0
+        _wait()
         begun = perf_counter()
         try:
             return call(*args, **kwargs)
         finally:
+            _wait()
             spent = perf_counter() - begun
             own = 1e3 * (spent - _thread.inner)
             _thread.inner = around + spent
@@ -38,6 +41,12 @@ def timed(call: Callable[..., Any], stage: str, sent: Sent | None = None) -> Cal
                 _write({"stage": stage, "ms": own, "bytes": size, "patches": patches})
 
     return measured
+
+
+def _wait() -> None:
+    torch = sys.modules.get("torch")
+    if os.environ.get(WAITS) == "1" and torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def _write(line: dict[str, object]) -> None:
