@@ -19,7 +19,7 @@ DEFAULT = ("linear", "mrope")
 OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
 TRIED = {
-    "sglang": {"pixels": TriedVersions((0, 5, 23), (0, 5, 24), "0.5.23")},
+    "sglang": {"pixels": TriedVersions((0, 5, 11), (0, 5, 24), "0.5.11 to 0.5.23")},
     "vllm": {"pixels": TriedVersions((0, 32), (0, 33), "0.32")},
 }
 """Features that have been tried on fewer versions of an engine than the others."""

@@ -85,8 +85,10 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
 
 def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], dict[str, Any]]]:
     if NAME == "sglang":
-        from tests.engines.sglang import http_updates
+        from tests.engines.sglang import http_updates, one_colour
 
         if run == http_updates.FAMILY and candidate != "pixels":
             return [http_updates.take]
+        if run == one_colour.FAMILY and candidate in ("off", "pixels"):
+            return [one_colour.take]
     return []

@@ -30,6 +30,13 @@ def test_requests_find_in_the_cache_of_prefixes_what_they_find_on_stock(arms):
     assert found == expected
 
 
+@pytest.mark.skipif(NAME != "sglang", reason="vLLM knows an item by what came in")
+def test_an_image_and_a_clip_of_the_same_bytes_are_answered_as_on_stock(arms):
+    """And they share in the cache what they share on stock, by the test above."""
+    found, expected = (arms[one].steps.get("one colour") for one in ("pixels", "off"))
+    assert found == expected
+
+
 def test_the_processes_say_so(arms):
     (line,) = arms["pixels"].lines
     assert "pixels" in line["features"]
