@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import gpu_summary
+from benchmarks import gpu_server_tables, gpu_summary
 from benchmarks.pixels_tables import hosts, rates, stages
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
@@ -32,6 +32,8 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "pixel hosts": ("pixels", hosts),
     "pixel stages": ("pixels", stages),
     "pixel rates": ("pixels", rates),
+    "gpu server": ("gpu_server", gpu_server_tables.speeds),
+    "gpu answers": ("gpu_server", gpu_server_tables.answers),
 }
 """Which file each place of the page is drawn from, and how."""
 

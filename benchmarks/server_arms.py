@@ -21,7 +21,8 @@ from evals.servers import Server, free_port, running
 ARMS: dict[str, dict[str, str]] = {
     "off": {"ENGINE_EXT": "off"},
     "default": {"ENGINE_EXT": ""},
-    "on": {"ENGINE_EXT": "linear,mrope"},
+    "pixels": {"ENGINE_EXT": "pixels"},
+    "on": {"ENGINE_EXT": "linear,mrope,pixels"},
 }
 """Variables of each. Unset is empty: the features that gain something here."""
 KEPT_LINES, KEPT_CHARACTERS = 600, 1500

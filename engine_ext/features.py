@@ -14,13 +14,16 @@ FEATURES = {
     "mrope": "rope positions of multimodal prompts without a step per token",
     "pixels": "images and videos sent as uint8, one frame of an image",
 }
-DEFAULT = ("linear", "mrope")
-"""On where the variable is not set; ``pixels`` only where it is named (docs/pixels.md says why)."""
+DEFAULT = ("linear", "mrope", "pixels")
+"""On where the variable is not set."""
 OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
+NAMED_ONLY = {"sglang": (), "vllm": ("pixels",)}
+"""What is on only where it is named: vLLM's front end cannot tell whose engine it makes requests
+ready for (a render server, Ray), and what it sends of pixels an engine without us refuses."""
 TRIED = {
     "sglang": {"pixels": TriedVersions((0, 5, 11), (0, 5, 24), "0.5.11 to 0.5.23")},
-    "vllm": {"pixels": TriedVersions((0, 32), (0, 33), "0.32")},
+    "vllm": {"pixels": TriedVersions((0, 28), (0, 34), "0.28 to 0.33")},
 }
 """Features that have been tried on fewer versions of an engine than the others."""
 
@@ -64,9 +67,10 @@ def features_of(
         UnknownFeature: as `enabled_features`.
     """
     tried = TRIED[engine]
+    default = tuple(name for name in DEFAULT if name not in NAMED_ONLY[engine])
     return tuple(
         name
-        for name in enabled_features(environ)
+        for name in enabled_features(environ, default)
         if name in OF_ENGINE[engine] and (name not in tried or version in tried[name])
     )
 

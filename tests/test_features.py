@@ -8,8 +8,8 @@ from engine_ext.features import UnknownFeature, enabled_features, features_of, i
 @pytest.mark.parametrize(
     ("value", "features"),
     [
-        (None, ("linear", "mrope")),
-        ("", ("linear", "mrope")),
+        (None, ("linear", "mrope", "pixels")),
+        ("", ("linear", "mrope", "pixels")),
         ("mrope,linear", ("linear", "mrope")),
         ("mrope", ("mrope",)),
         ("linear", ("linear",)),
@@ -36,8 +36,10 @@ def test_an_unknown_word_is_an_error_that_lists_the_known_ones(value):
     ("engine", "version", "features"),
     [
         ("sglang", "0.5.23", ("linear", "mrope", "pixels")),
-        ("sglang", "0.5.22", ("linear", "mrope")),
+        ("sglang", "0.5.11", ("linear", "mrope", "pixels")),
+        ("sglang", "0.5.10", ("linear", "mrope")),
         ("vllm", "0.32.0+cpu", ("linear", "pixels")),
+        ("vllm", "0.28.0", ("linear", "pixels")),
         ("vllm", "0.11.0", ("linear",)),
     ],
 )
@@ -46,14 +48,14 @@ def test_an_engine_has_the_features_that_there_are_for_its_version(engine, versi
     assert features_of(engine, version, environ) == features
 
 
-def test_pixels_are_on_only_where_they_are_named():
+def test_pixels_are_on_only_where_they_are_named_on_vllm():
     assert features_of("vllm", "0.32.0", {}) == ("linear",)
-    assert features_of("sglang", "0.5.23", {}) == ("linear", "mrope")
+    assert features_of("sglang", "0.5.23", {}) == ("linear", "mrope", "pixels")
 
 
 def test_what_was_asked_for_and_is_not_there_is_told_by_its_versions():
     environ = {"ENGINE_EXT": "linear,pixels"}
-    assert untried("sglang", "0.5.9", environ) == {"pixels": "0.5.23"}
+    assert untried("sglang", "0.5.9", environ) == {"pixels": "0.5.11 to 0.5.23"}
     assert untried("sglang", "0.5.23", environ) == {}
     assert untried("sglang", "0.5.9", {}) == {}
 

@@ -7,8 +7,9 @@ from engine_ext.versions import TriedVersions
 BEYOND = TRIED.beyond
 HOOKED = TriedVersions((0, 5, 11), BEYOND, "0.5.11 to 0.5.23")
 UNHOOKED = TriedVersions((0, 5, 6), (0, 5, 11), "0.5.6 to 0.5.10")
+ARTIFACTS = TriedVersions((0, 5, 20), BEYOND, "0.5.20 to 0.5.23")
+FINGERPRINTS = TriedVersions((0, 5, 18), BEYOND, "0.5.18 to 0.5.23")
 LAYER = TriedVersions((0, 5, 10), BEYOND, "0.5.10 to 0.5.23")
-PIXELS = TriedVersions((0, 5, 23), BEYOND, "0.5.23")
 
 PUBLIC = "stays: it is SGLang's own way in"
 NO_PLUGINS = "when SGLang 0.5.10 is no longer supported"
@@ -96,52 +97,55 @@ INTERVENTIONS = (
     ),
     Intervention(
         "sglang.srt.managers.multimodal_processor:get_mm_processor",
-        "BEFORE hook (`pixels.py`)",
-        "the model's image and video processor are made to give uint8, where the override serves"
-        " the model",
-        PIXELS,
+        "BEFORE hook: `PROCESSOR_MAPPING` gets a subclass of the processor of a model that the"
+        " override serves, `QwenVLImageProcessor` or `Glm4vImageProcessor` (`pixels.py`)",
+        "images and videos are sent as uint8. SGLang's own registry for processors of packages is"
+        " read before a model is known",
+        HOOKED,
         "when SGLang sends images as uint8 itself",
     ),
     Intervention(
-        f"{_BASE}.preprocess_fingerprint_payload",
-        "AFTER hook (`pixels.py`)",
-        "no cache takes rows of uint8 for stock's",
-        PIXELS,
+        f"{_BASE}.process_mm_data",
+        "overridden: `images_kwargs` and `videos_kwargs` leave out rescaling and normalising"
+        " (`sending.py`)",
+        "transformers' processor gives pixels by the settings of a call",
+        HOOKED,
         "the same",
     ),
     Intervention(
-        f"{_BASE}.collect_mm_items_from_processor_output",
-        "AFTER hook (`pixels.py`)",
-        "a client's features of another width or dtype are an error",
-        PIXELS,
+        f"{_BASE}.process_and_combine_mm_data",
+        "overridden: items of pixels say how they are restored and who they are; a client's own, by"
+        " their `MultimodalInputFormat`, are left alone (`sending.py`)",
+        "where all items of a request are, before anyone hashes them",
+        HOOKED,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.multimodal.processors.qwen_vl:QwenVLImageProcessor.prepare_artifact_batch",
+        "overridden: asked with another `image_config` (`sending.py`)",
+        "images that SGLang knows by their content take this way",
+        ARTIFACTS,
+        "the same",
+    ),
+    Intervention(
+        f"{_BASE}.preprocess_fingerprint_payload",
+        "overridden (`sending.py`)",
+        "no cache of processed images takes rows of uint8 for stock's",
+        FINGERPRINTS,
         "the same",
     ),
     Intervention(
         "sglang.srt.models.qwen2_5_vl:Qwen2_5_VLForConditionalGeneration.get_image_feature",
-        "overridden, as is `get_video_feature`, in every model that takes pixels (`restoring.py`)",
-        "the items get the rows that stock would have sent; then stock's own is called",
-        PIXELS,
-        "the same",
-    ),
-    Intervention(
-        "sglang.srt.runtime_context:get_model",
-        "read, as is `get_serving` (`restoring.py`)",
-        "the process that holds the model reads the processors from the same files",
-        PIXELS,
-        "the same",
-    ),
-    Intervention(
-        "sglang.srt.model_loader.utils:set_default_torch_dtype",
-        "called (`restoring.py`)",
-        "a model is built under its own dtype, the processors of the tokenizer's process are not",
-        PIXELS,
+        "overridden, as is `get_video_feature`, in every model that has them (`restoring.py`)",
+        "items of pixels get the rows that stock would have sent; then stock's own is called",
+        TRIED,
         "the same",
     ),
     Intervention(
         "sglang.srt.utils:cpu_has_amx_support",
-        "called, as is `is_cpu` (`restoring.py`)",
+        "called, as is `is_cpu` (`sending.py`)",
         "SGLang processes images by itself on such a CPU: pixels are left out",
-        PIXELS,
+        HOOKED,
         "the same",
     ),
 )

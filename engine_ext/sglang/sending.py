@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine_ext.features import is_named
 from engine_ext.pixels import (
     STEPS,
     NotByValue,
@@ -165,7 +166,7 @@ def _is_of_pixels(item: Any) -> bool:
 
 def _sent(processor: Any) -> dict[str, Sent]:
     """By kind; without those that are sent as before, and the log says why."""
-    if (reason := _why_none(processor)) is not None:
+    if reason := _why_none(processor):
         logger.info("engine_ext: images and videos are sent as before: %s", reason)
         return {}
     found = {}
@@ -183,13 +184,19 @@ def _sent(processor: Any) -> dict[str, Sent]:
     return found
 
 
-def _why_none(processor: Any) -> str | None:
+def _why_none(processor: Any) -> str:
+    """Why nothing is sent as pixels by this process, or nothing."""
     from sglang.srt.utils import cpu_has_amx_support, is_cpu
 
     if is_cpu() and cpu_has_amx_support():
         return "SGLang processes images by itself on a CPU with AMX"
-    if getattr(processor, "use_cuda_ipc", False) or getattr(
-        processor, "keep_mm_features_on_device", False
+    if any(
+        getattr(processor, name, False) for name in ("use_cuda_ipc", "keep_mm_features_on_device")
     ):
         return "they stay on the GPU (--mm-feature-transport)"
-    return None
+    launch = processor.server_args
+    if getattr(launch, "use_ray", False):
+        return "Ray's actors load no plugins (--use-ray)"
+    if getattr(launch, "nnodes", 1) > 1 and not is_named("pixels"):
+        return "another node may be without the extension (--nnodes); ENGINE_EXT can name pixels"
+    return ""

@@ -68,28 +68,30 @@ INTERVENTIONS = (
     ),
     Intervention(
         "vllm.multimodal.registry:_ProcessorFactories",
-        "the `info` of a model's `_processor_factory` is subclassed (`pixels.py`)",
-        "its image processor is made to give uint8",
+        "the `info` and the `processor` of a model's `_processor_factory` are subclassed"
+        " (`pixels.py`)",
+        "images are sent as one frame each",
         PIXELS,
         "when vLLM sends one frame of an image itself",
     ),
     Intervention(
         f"{_INFO}.get_hf_processor",
-        "overridden in that subclass (`pixels.py`)",
-        "the same",
+        "overridden in that subclass: its image processor's `temporal_patch_size` is 1, where that"
+        " changes no size (`pixels.py`)",
+        "an image is not written twice first",
         PIXELS,
         "the same",
     ),
     Intervention(
-        f"{_INFO}.model_id",
+        "vllm.multimodal.processing.processor:BaseMultiModalProcessor._get_mm_fields_config",
         "overridden in that subclass (`pixels.py`)",
-        "no cache takes rows of one frame for stock's",
+        "all that a processor gives for a request passes there before it is cut into items",
         PIXELS,
         "the same",
     ),
     Intervention(
         f"{_MODEL}:SupportsMultiModal.embed_multimodal",
-        "overridden in every model that takes pixels (`pixels.py`)",
+        "overridden in every model, as is `get_multimodal_embeddings` (`pixels.py`)",
         "rows of one frame are repeated as the processor would have; then stock's own is called",
         PIXELS,
         "the same",
@@ -99,13 +101,6 @@ INTERVENTIONS = (
         "overridden, as are `select_encoder_cudagraph_items` and"
         " `prepare_encoder_cudagraph_replay_buffers` (`pixels.py`)",
         "encoder CUDA graphs are given the inputs of images beside `embed_multimodal`",
-        PIXELS,
-        "the same",
-    ),
-    Intervention(
-        "vllm.config.model:ModelConfig.get_multimodal_config",
-        "its `mm_device_do_normalize` is read (`pixels.py`)",
-        "where vLLM normalises on the device, it sends pixels, and one frame of them is enough",
         PIXELS,
         "the same",
     ),
