@@ -9,7 +9,7 @@ from typing import Any
 
 from engine_ext import __version__
 from engine_ext.compatibility import LAYERS, conv3d_is_slow, stock_range
-from engine_ext.features import FEATURES, UnknownFeature, enabled_features, features_of
+from engine_ext.features import UnknownFeature, enabled_features
 
 
 def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -34,11 +34,6 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         if engine is not None:
             engine["stock"] = _stock(name, engine["version"], report["stack"])
             report["engines"][name] = engine
-    if report["engines"] and report["features"]:
-        there = [
-            features_of(name, one["version"], environ) for name, one in report["engines"].items()
-        ]
-        report["features"] = [name for name in FEATURES if any(name in each for each in there)]
     if not report["engines"]:
         report["problems"].append("no engine found: neither SGLang nor vLLM is installed here")
     for name, engine in report["engines"].items():
