@@ -39,6 +39,7 @@ INTERVENTIONS = (
         " processes that hold one should pay for",
         HOOKED,
         PER_MODEL,
+        hooked=True,
     ),
     Intervention(
         "sglang.srt.models.registry:import_model_classes",
@@ -79,6 +80,7 @@ INTERVENTIONS = (
         " each kind of request before ours are used",
         TRIED,
         "when SGLang computes them span by span",
+        hooked=True,
     ),
     Intervention(
         f"{_ROTARY}.get_rope_index_glm4v",
@@ -86,6 +88,7 @@ INTERVENTIONS = (
         "the same",
         TRIED,
         "the same",
+        hooked=True,
     ),
     Intervention(
         "sglang.srt.managers.multimodal_processor:import_processors",
@@ -101,6 +104,7 @@ INTERVENTIONS = (
         " the model",
         PIXELS,
         "when SGLang sends images as uint8 itself",
+        hooked=True,
     ),
     Intervention(
         f"{_BASE}.preprocess_fingerprint_payload",
@@ -108,6 +112,7 @@ INTERVENTIONS = (
         "no cache takes rows of uint8 for stock's",
         PIXELS,
         "the same",
+        hooked=True,
     ),
     Intervention(
         f"{_BASE}.collect_mm_items_from_processor_output",
@@ -115,6 +120,7 @@ INTERVENTIONS = (
         "a client's features of another width or dtype are an error",
         PIXELS,
         "the same",
+        hooked=True,
     ),
     Intervention(
         "sglang.srt.models.qwen2_5_vl:Qwen2_5_VLForConditionalGeneration.get_image_feature",
