@@ -101,9 +101,6 @@ def test_images_known_by_their_content_are_sent_the_same_way(media):
     from sglang.srt.multimodal.modality import Modality
 
     stock, ours = processors("qwen2_5_vl")
-    media = (
-        torch.from_numpy(media.copy()).permute(2, 0, 1) if isinstance(media, np.ndarray) else media
-    )
     entry = MediaArtifactInput(f"sha256:{'0' * 64}", f"sha256:{'1' * 64}", Modality.IMAGE, media)
     (found,), (expected,) = (one.prepare_artifact_batch([entry]) for one in (ours, stock))
     assert found.feature_hash == expected.feature_hash
