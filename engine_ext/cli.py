@@ -109,11 +109,13 @@ def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]
         yield "overrides", f"{len(engine['overrides'])} architectures"
         yield "not covered", ", ".join(engine["not_covered"]) or "none"
     for row in engine.get("interventions") or ():
-        problem = row["problem"]
-        yield (
-            "relies on",
-            f"[missing] {row['target']}: {problem}" if problem else f"[ok] {row['target']}",
-        )
+        yield "relies on", _relied_on(**row)
+
+
+def _relied_on(target: str, problem: str, has_hook: bool | None, **_: str) -> str:
+    if problem:
+        return f"[missing] {target}: {problem}"
+    return f"[ok] {target}" + {None: "", True: ": hooked", False: ": not hooked"}[has_hook]
 
 
 def _measured_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Where the extension reaches into an engine: one table an engine, each row with its reason.
 
 An adapter's ``interventions`` module holds its rows. ``engine-ext doctor`` says which of them exist
-in the installed engine, and CONTRIBUTING.md is drawn from them (``python -m evals.interventions``).
+in the installed engine and which hooks took, and CONTRIBUTING.md is drawn from them
+(``python -m evals.interventions``).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Intervention:
     """When the row can go."""
     upstream: str = ""
     """A thread of the engine's repository, such as ``#19333``."""
+    hooked: bool = False
+    """Whether the engine is asked to put a hook around it."""
 
     def problem(self) -> str:
         """Why the target is not there in this process; empty where it is. Imports the engine."""
@@ -38,11 +41,23 @@ class Intervention:
             return f"{type(error).__name__}: {error}"
         return ""
 
+    def has_hook(self) -> bool | None:
+        """Whether a hook is around the target in this process; None where none is asked for."""
+        if not self.hooked or self.problem():
+            return None
+        return hasattr(pkgutil.resolve_name(self.target), "__wrapped__")
+
 
 def examined(rows: Sequence[Intervention], version: str) -> list[dict[str, Any]]:
-    """The rows that count for a version of the engine: target, how, and what is wrong with it."""
+    """The rows that count for a version of the engine: target, how, what is wrong with it, and
+    whether its hook took in this process."""
     return [
-        {"target": row.target, "how": row.how, "problem": row.problem()}
+        {
+            "target": row.target,
+            "how": row.how,
+            "problem": row.problem(),
+            "has_hook": row.has_hook(),
+        }
         for row in rows
         if version in row.versions
     ]

@@ -179,7 +179,7 @@ def test_the_command_is_installed():
     assert b"doctor" in shown.stdout
 
 
-def test_says_what_is_missing_of_what_it_relies_on():
+def test_says_what_is_missing_of_what_it_relies_on_and_which_hooks_took():
     engine = {
         "stock": {},
         "entry_point_found": None,
@@ -188,9 +188,16 @@ def test_says_what_is_missing_of_what_it_relies_on():
         "overrides": [],
         "not_covered": [],
         "interventions": [
-            {"target": "sglang.a:b", "how": "called", "problem": ""},
-            {"target": "sglang.a:c", "how": "called", "problem": "AttributeError: no c"},
+            {"target": "sglang.a:b", "how": "called", "problem": "", "has_hook": None},
+            {"target": "sglang.a:c", "how": "called", "problem": "no c", "has_hook": None},
+            {"target": "sglang.a:d", "how": "AFTER hook", "problem": "", "has_hook": True},
+            {"target": "sglang.a:e", "how": "AFTER hook", "problem": "", "has_hook": False},
         ],
     }
     said = [text for label, text in cli._engine_rows("sglang", engine) if label == "relies on"]
-    assert said == ["[ok] sglang.a:b", "[missing] sglang.a:c: AttributeError: no c"]
+    assert said == [
+        "[ok] sglang.a:b",
+        "[missing] sglang.a:c: no c",
+        "[ok] sglang.a:d: hooked",
+        "[ok] sglang.a:e: not hooked",
+    ]

@@ -1,6 +1,9 @@
 """What the adapters reach into is in a table, and the page shows the table."""
 
 import ast
+import dataclasses
+import functools
+import json
 import re
 from importlib import import_module
 
@@ -82,3 +85,11 @@ def test_a_target_that_is_there_and_two_that_are_not():
 def test_rows_of_other_versions_do_not_count():
     rows = (row("json:dumps", "1"), row("json:loads", "2"))
     assert [one["target"] for one in examined(rows, "2.0")] == ["json:loads"]
+
+
+def test_a_hook_that_took_and_one_that_did_not(monkeypatch):
+    asked = dataclasses.replace(row("json:dumps"), hooked=True)
+    assert asked.has_hook() is False
+    monkeypatch.setattr("json.dumps", functools.wraps(json.dumps)(lambda *_: "hooked"))
+    assert asked.has_hook() is True
+    assert row("json:dumps").has_hook() is None

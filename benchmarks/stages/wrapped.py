@@ -39,8 +39,8 @@ class Point:
 
 
 def _of_tensor(_: Any, tensor: Any, *__: Any, **___: Any) -> tuple[int, int]:
-    """A matrix is rows of patches; what else is sent is small."""
-    return (tensor.nbytes, len(tensor)) if tensor.dim() == 2 and tensor.nbytes > 1e4 else (0, 0)
+    """Rows of patches are of two dimensions, or three; what else is sent is small."""
+    return (tensor.nbytes, len(tensor)) if tensor.dim() > 1 and tensor.nbytes > 1e4 else (0, 0)
 
 
 def _family(tower: str, block: str, model: str, *gathers: str) -> list[Point]:
@@ -75,7 +75,10 @@ POINTS: dict[str, list[Point]] = {
         "Qwen3VLForConditionalGeneration",
         "get_image_feature",
     ),
+    "engine_ext.sglang.sending": [Point("Sent.compact", PROCESS)],
+    "engine_ext.pixels.identity": [Point("identity", HASH)],
     "engine_ext.sglang.restoring": [Point("restored", GATHER)],
+    "engine_ext.vllm.pixels": [Point("first_frame", PROCESS)],
     "vllm.multimodal.hasher": [Point("MultiModalHasher.hash_kwargs", HASH)],
     "vllm.v1.serial_utils": [
         Point("MsgpackEncoder.encode", SEND),

@@ -40,6 +40,7 @@ INTERVENTIONS = (
         " processes that hold one should pay for",
         HOOKED,
         PER_MODEL,
+        hooked=True,
     ),
     Intervention(
         "sglang.srt.models.registry:import_model_classes",
@@ -80,6 +81,7 @@ INTERVENTIONS = (
         " each kind of request before ours are used",
         TRIED,
         "when SGLang computes them span by span",
+        hooked=True,
     ),
     Intervention(
         f"{_ROTARY}.get_rope_index_glm4v",
@@ -87,6 +89,7 @@ INTERVENTIONS = (
         "the same",
         TRIED,
         "the same",
+        hooked=True,
     ),
     Intervention(
         "sglang.srt.managers.multimodal_processor:import_processors",
@@ -103,6 +106,7 @@ INTERVENTIONS = (
         " read before a model is known",
         HOOKED,
         "when SGLang sends images as uint8 itself",
+        hooked=True,
     ),
     Intervention(
         f"{_BASE}.process_mm_data",
@@ -111,6 +115,7 @@ INTERVENTIONS = (
         "transformers' processor gives pixels by the settings of a call",
         HOOKED,
         "the same",
+        hooked=True,
     ),
     Intervention(
         f"{_BASE}.process_and_combine_mm_data",
@@ -133,6 +138,7 @@ INTERVENTIONS = (
         "no cache of processed images takes rows of uint8 for stock's",
         FINGERPRINTS,
         "the same",
+        hooked=True,
     ),
     Intervention(
         "sglang.srt.models.qwen2_5_vl:Qwen2_5_VLForConditionalGeneration.get_image_feature",

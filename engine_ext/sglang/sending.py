@@ -117,19 +117,12 @@ def sending(stock: Any) -> Any:
         def process_and_combine_mm_data(self, *args: Any, **kwargs: Any) -> Any:
             items, *others = super().process_and_combine_mm_data(*args, **kwargs)
             for item in items:
-                self._say_what_it_is(item)
+                kind = "image" if item.is_image() else "video"
+                if kind in self.sent and _is_of_pixels(item):
+                    _say_what_it_is(item, kind, self.sent[kind])
+                if isinstance(item.feature, Tensor):
+                    item.set_pad_value()  # by what it is: nothing to hash for the scheduler
             return (items, *others)
-
-        def _say_what_it_is(self, item: Any) -> None:
-            """Of an item of pixels: how it is restored, and who it is, before anyone hashes it."""
-            kind = "image" if item.is_image() else "video"
-            if kind not in self.sent or not _is_of_pixels(item):
-                return
-            item.model_specific_data.update(self.sent[kind].beside)
-            if item.hash is None:  # else the launch, or the caller, has named it
-                grid = item.model_specific_data[f"{kind}_grid_thw"]
-                item.hash = identity(kind, item.feature, grid, self.sent[kind].values)
-                item.set_pad_value()
 
         def prepare_artifact_batch(self, entries: Any, **kwargs: Any) -> Any:
             """Images that are known by their content (0.5.20 and newer)."""
@@ -153,6 +146,14 @@ def sending(stock: Any) -> Any:
         del Sending.preprocess_fingerprint_payload
     Sending.__name__, Sending.__qualname__ = stock.__name__, stock.__qualname__
     return Sending
+
+
+def _say_what_it_is(item: Any, kind: str, sent: Sent) -> None:
+    """Of an item of pixels: how it is restored, and who it is, unless somebody has named it."""
+    item.model_specific_data.update(sent.beside)
+    if item.hash is None:
+        grid = item.model_specific_data[f"{kind}_grid_thw"]
+        item.hash = identity(kind, item.feature, grid, sent.values)
 
 
 def _is_of_pixels(item: Any) -> bool:

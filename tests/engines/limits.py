@@ -21,7 +21,7 @@ DEFAULT: dict[str, str] = {}
 if IS_OLD_SGLANG:  # it loads no plugins
     DEFAULT["SGLANG_EXTERNAL_MODEL_PACKAGE"] = "engine_ext.sglang.external"
     DEFAULT["SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"] = "engine_ext.sglang.processors"
-ON = {**DEFAULT, "ENGINE_EXT": os.environ.get("TESTED_FEATURES", "linear,mrope")}
+ON = {**DEFAULT, "ENGINE_EXT": os.environ.get("TESTED_FEATURES", "linear,mrope,pixels")}
 """Features by their names, so that a layer that multiplies already is replaced too."""
 OFF = {"ENGINE_EXT": "off"}
 

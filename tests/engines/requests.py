@@ -37,8 +37,8 @@ def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, A
 
 
 def pictures(family: str, video: bool = True) -> dict[str, Any]:
-    """The content of one user message by name: odd sizes, modes, an animation and, if wanted, an
-    image beside a video."""
+    """The content of one user message by name: odd sizes, modes, an animation and, if wanted,
+    images beside a video."""
     side = checkpoints.side(family)
     token = side // 2  # a small image has two tokens along each side
     question = next(q for q in held_out(limit=12, side=side) if not q.is_video)
@@ -54,7 +54,11 @@ def pictures(family: str, video: bool = True) -> dict[str, Any]:
     found["animated"] = [_encoded(big, "GIF", append_images=[small]), text]
     if video:
         of_video = next(q for q in held_out(limit=12, side=side) if q.is_video)
-        found["image and video"] = [_encoded(big), *chat_content(of_video)]
+        clip, asked = chat_content(of_video)
+        image = _encoded(big)
+        found["image and video"] = [image, clip, asked]
+        found["video and image"] = [clip, image, asked]
+        found["image, video, image"] = [_encoded(small), clip, image, asked]
     return found
 
 

@@ -21,16 +21,17 @@ CANDIDATES = {
     "off": OFF,
     "default": DEFAULT,
     "on": ON,
-    "pixels": {"ENGINE_EXT": "linear,mrope,pixels"},
 }
 """Variables of each server that answers are compared of."""
 FLOATS = "a processor of floats"
+IN_FLOAT32 = {"in float32": {"dtype": "float32"}}
 VARIANTS = {
-    "sglang": {FLOATS: {"image_processor_backend": "pil"}},
-    "vllm": {FLOATS: {"no_mm_device_do_normalize": True}},
+    "sglang": {FLOATS: {"image_processor_backend": "pil"}, **IN_FLOAT32},
+    "vllm": {FLOATS: {"no_mm_device_do_normalize": True}, **IN_FLOAT32},
 }
 """Settings other than the engine's own: a processor of SGLang that gives floating point, and rows
-that vLLM normalises on the host. Of the family that the fast tests have of each engine."""
+that vLLM normalises on the host; a model in float32. Of the family that the fast tests have of each
+engine."""
 LOGITS = {"vllm": {"hf_overrides": {"head_dtype": "float32"}}}
 """In bfloat16 logits above 8 come in steps of 1/16, which even odds halve."""
 FAST = "qwen2_5_vl"
@@ -45,7 +46,7 @@ def runs(fast: list[str], others: list[str]) -> list[Any]:
 
 
 SERVED = runs([FAST, *FAST_TOO.get(NAME, [])], families())
-WITH_PIXELS = runs([FAST], [*families(), FLOATS])
+WITH_PIXELS = runs([FAST], [*families(), *VARIANTS[NAME or "vllm"]])
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], di
     if NAME == "sglang":
         from tests.engines.sglang import http_updates, one_colour
 
-        if run == http_updates.FAMILY and candidate != "pixels":
+        if run == http_updates.FAMILY:
             return [http_updates.take]
-        if run == one_colour.FAMILY and candidate in ("off", "pixels"):
+        if run == one_colour.FAMILY:
             return [one_colour.take]
     return []

@@ -12,12 +12,12 @@ pytestmark = with_pixels
 @pytest.fixture(scope="module", params=WITH_PIXELS)
 def arms(request, served):
     """A stock server, and one with the feature."""
-    return {candidate: served(request.param, candidate) for candidate in ("off", "pixels")}
+    return {candidate: served(request.param, candidate) for candidate in ("off", "on")}
 
 
 @pytest.mark.shows("features", "pixels, {arms}")
 def test_pixels_change_no_answer(arms, record_property):
-    on, off = arms["pixels"].replies, arms["off"].replies
+    on, off = arms["on"].replies, arms["off"].replies
     assert_same_tokens(on, off)
     for name, reply in on.items():
         assert reply.logprobs == off[name].logprobs, name
@@ -26,22 +26,22 @@ def test_pixels_change_no_answer(arms, record_property):
 
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM's log does not say it")
 def test_requests_find_in_the_cache_of_prefixes_what_they_find_on_stock(arms):
-    found, expected = (prefixes_of_sglang(arms[one].log) for one in ("pixels", "off"))
+    found, expected = (prefixes_of_sglang(arms[one].log) for one in ("on", "off"))
     assert found == expected
 
 
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM knows an item by what came in")
 def test_an_image_and_a_clip_of_the_same_bytes_are_answered_as_on_stock(arms):
     """And they share in the cache what they share on stock, by the test above."""
-    found, expected = (arms[one].steps.get("one colour") for one in ("pixels", "off"))
+    found, expected = (arms[one].steps.get("one colour") for one in ("on", "off"))
     assert found == expected
 
 
 def test_the_processes_say_so(arms):
-    (line,) = arms["pixels"].lines
+    (line,) = arms["on"].lines
     assert "pixels" in line["features"]
     assert len(line["modules"]) == 1
-    log = arms["pixels"].log
+    log = arms["on"].log
     if NAME == "sglang":
         assert "engine_ext: images are sent as uint8, one frame of each" in log
         assert "engine_ext: videos are sent as uint8" in log

@@ -10,6 +10,7 @@ from sglang.srt.models.registry import import_model_classes
 
 from engine_ext.doctor import examine
 from engine_ext.sglang.architectures import ARCHITECTURES
+from engine_ext.sglang.interventions import INTERVENTIONS
 from evals.engines import SGLANG
 from tests.engines.limits import IS_OLD_SGLANG, ON, slow
 
@@ -23,6 +24,10 @@ class Broken:
 
 sys.meta_path.insert(0, Broken())
 """
+
+
+HOOKED = {row.target for row in INTERVENTIONS if row.hooked and "pixels" not in row.how}
+"""What the features of `ON` hook."""
 
 
 def doctor(**environ):
@@ -46,6 +51,8 @@ def test_says_that_the_extension_is_active():
     assert set(engine["overrides"]) == ARCHITECTURES & stock.keys()
     assert engine["not_covered"] == []
     assert engine["stock"]
+    hooked = {row["target"] for row in engine["interventions"] if row["has_hook"]}
+    assert hooked == (set() if IS_OLD_SGLANG else HOOKED)
 
 
 @slow

@@ -12,7 +12,7 @@ from evals import checkpoints
 from evals.checkpoints.copies import copy_pickled, copy_without_weights, kernel_of
 from evals.engines import SGLANG
 from evals.servers import ServerFailed, cpu_server
-from evals.sglang_loader import load
+from evals.sglang_loader import load, server_args
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
 from tests.engines.limits import NAME, ON, VERSION, families, slow
@@ -127,6 +127,20 @@ def test_shards_without_the_weight_stop_the_load(extended, tmp_path):
     save_file(weights, shard)
     with extended(), pytest.raises(VerificationError, match=r"visual\.patch_embed\.proj\.weight"):
         load(str(shards), load_format="sharded_state")
+
+
+@pytest.mark.parametrize("family", families())
+def test_stock_reads_no_tower_from_gguf_files(family):
+    """Its loader of these is the only one that does not end by eval(): nothing would be checked."""
+    pytest.importorskip("gguf")
+    from sglang.srt.configs.load_config import LoadConfig, LoadFormat
+    from sglang.srt.configs.model_config import ModelConfig
+    from sglang.srt.model_loader.loader import GGUFModelLoader
+
+    config = ModelConfig.from_server_args(server_args(str(checkpoints.path(family))))
+    loader = GGUFModelLoader(LoadConfig(load_format=LoadFormat.GGUF))
+    with pytest.raises(RuntimeError, match="Unknown gguf model_type"):
+        loader._get_gguf_weights_map(config)
 
 
 def test_the_status_line_names_engine_device_and_dtype(extended, status_lines):

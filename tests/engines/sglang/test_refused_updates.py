@@ -1,8 +1,14 @@
 """Updates that stock refuses, and those that it takes whatever they hold: as stock."""
 
+from pathlib import Path
+
 import pytest
+import torch
+from safetensors.torch import load_file
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from evals import checkpoints
+from evals.sglang_loader import load
 from tests.engines.damage import MISSHAPEN, damaged
 from tests.engines.limits import OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, failure
@@ -26,6 +32,27 @@ def test_the_engine_goes_on_as_stock_does(what, updated):
 def test_values_that_are_not_finite_are_taken_as_stock_takes_them(updated):
     assert updated.expected["not finite"][0] is True
     assert updated.found["not finite"] == updated.expected["not finite"]
+
+
+@pytest.mark.parametrize(
+    "without_data", [lambda value: value.to("meta"), FakeTensorMode().from_tensor]
+)
+def test_tensors_without_data_are_refused_by_the_words_of_stock(without_data, extended):
+    """As a loader gives them that keeps values elsewhere, or computes shapes alone."""
+    path = checkpoints.path("glm4v")
+    stock = load(str(path))
+    with extended():
+        ours = load(str(path))
+    weights = load_file(Path(path) / "model.safetensors")
+    named = [(name, without_data(weights[name])) for name in weights if ".patch_embed.proj" in name]
+    said = []
+    for model in (stock, ours):
+        with pytest.raises((NotImplementedError, AssertionError)) as refused:
+            model.load_weights(iter(named))
+        said.append(str(refused.value))
+    assert said[1] == said[0]
+    found, expected = (model.visual.patch_embed.proj.state_dict() for model in (ours, stock))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 @slow

@@ -79,6 +79,11 @@ def _reload_from_tensors(llm: Any, path: str) -> None:
     llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
 
 
+def _reload_layerwise(llm: Any, path: str) -> None:
+    config = llm.llm_engine.vllm_config.model_config
+    llm.apply_model(on_model.Layerwise(path, config))
+
+
 def _by(step: type[on_model.Update]) -> Callable[[Any, str], Any]:
     return lambda llm, path: llm.apply_model(step(path))
 
@@ -96,8 +101,11 @@ UPDATES: dict[str, Callable[[Any, str], Any]] = {
     "load_weights in buckets after the weights were discarded": _by(on_model.DiscardedThenBuckets),
     "sparse patches": _by(on_model.SparsePatches),
     "param.data.copy_": _by(on_model.InPlace),
+    "layerwise reload, one tensor a call": _reload_layerwise,
+    "load_weights of meta tensors": _by(on_model.MetaTensors),
+    "load_weights of fake tensors": _by(on_model.FakeTensors),
 }
-"""The ways to put the weights of a checkpoint into a running engine."""
+"""The ways to put the weights of a checkpoint into a running engine; the last two bring none."""
 
 
 def save_shards(llm: Any, family: str, path: str) -> list[str]:

@@ -120,6 +120,38 @@ class InPlace(Update):
             parameters[name.rpartition(".")[2]].data.copy_(weight)
 
 
+@dataclass
+class Layerwise(Update):
+    """By vLLM's own functions, which load a layer when it has all its tensors: one a call."""
+
+    model_config: Any
+
+    def __call__(self, model: Any) -> None:
+        from vllm.model_executor.model_loader import reload
+
+        reload.initialize_layerwise_reload(model)
+        for weight in self.weights(""):
+            model.load_weights([weight])
+        reload.finalize_layerwise_reload(model, self.model_config)
+
+
+class MetaTensors(Update):
+    """As a loader gives them that keeps the values elsewhere."""
+
+    def __call__(self, model: Any) -> None:
+        model.load_weights((name, value.to("meta")) for name, value in self.weights(PROJECTION))
+
+
+class FakeTensors(Update):
+    """As a loader gives them under a mode that computes shapes alone."""
+
+    def __call__(self, model: Any) -> None:
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        fake = FakeTensorMode().from_tensor
+        model.load_weights((name, fake(value)) for name, value in self.weights(PROJECTION))
+
+
 def adapted(model: Any) -> list[str]:
     """Names of the layers that vLLM has made ready for adapters."""
     from vllm.lora.layers import BaseLayerWithLoRA

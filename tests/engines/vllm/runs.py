@@ -12,7 +12,7 @@ from evals import checkpoints
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, ZERO, changed, damaged
 from tests.engines.faults import FAULTS
 from tests.engines.vllm import variants
-from tests.engines.vllm.ways import IMAGES, SKIPPED, TEXT, UPDATES
+from tests.engines.vllm.ways import IMAGES, SKIPPED, TEXT, UPDATES, WITHOUT_DATA
 
 DTYPES = ("bfloat16", "float32")
 CASES = list(itertools.product(checkpoints.FAMILIES, DTYPES))
@@ -146,7 +146,7 @@ def runs_of_the_extension(files: Checkpoints) -> dict[str, dict[str, Any]]:
 
 def runs_of_stock(files: Checkpoints) -> dict[str, dict[str, Any]]:
     """Beside those of both: what updates bring, and stock that convolves."""
-    asked = [{"do": "ask", "skip": skip, "as": by} for by, skip in SKIPPED.items()]
+    asked = [{"do": "ask", "skip": SKIPPED[by], "as": by} for by in UPDATES]
     runs = {"changed": of(FAMILY, files.changed, ask=False, then=asked)}
     return {**runs, **{convolving(dtype): _convolving(dtype) for dtype in DTYPES}}
 
@@ -172,6 +172,7 @@ def _shared(files: Checkpoints, arm: str, then: list[Any]) -> dict[str, Any]:
         {"do": "save_shards", "path": files.shards[arm, "running"]},
         {"do": "sleep", "level": 1, "skip": 2 * IMAGES, "as": "sleep 1"},
         {"do": "sleep", "level": 2, "skip": 3 * IMAGES, "as": "sleep 2"},
+        *(_update(by, files.changed, SKIPPED[by]) for by in WITHOUT_DATA),
         _update("load_weights", files.changed, 4 * IMAGES),
     ]
     for by in (by for by, is_there in UPDATES.items() if is_there and arm == "extension"):

@@ -6,9 +6,9 @@ update finds a projection that was overwritten, so it is seen to bring every val
 
 import pytest
 
-from tests.engines.vllm.answers import assert_same, differ
+from tests.engines.vllm.answers import assert_same, differ, said
 from tests.engines.vllm.runs import SHARED
-from tests.engines.vllm.ways import UPDATES
+from tests.engines.vllm.ways import UPDATES, WITHOUT_DATA
 
 EACH = [
     pytest.param(by, marks=() if is_there else pytest.mark.skip(reason="this vLLM has no such way"))
@@ -32,6 +32,15 @@ def test_answers_after_an_update_are_those_of_a_fresh_stock_engine(by, arms):
 @pytest.mark.parametrize("by", EACH)
 def test_an_update_writes_no_line_to_the_log(by, arms):
     assert arms.extension[SHARED][by]["logged"] == []
+
+
+@pytest.mark.shows("weight paths", "{by}, running")
+@pytest.mark.parametrize("by", WITHOUT_DATA)
+def test_an_update_without_values_is_refused_in_the_words_of_stock(by, arms, record_property):
+    found, expected = (arm[SHARED][by] for arm in (arms.extension, arms.stock))
+    assert found["error"] == expected["error"]
+    record_property("found", f"stock cannot: {said(expected['error'])}")
+    assert_same(found["replies"], expected["replies"])
 
 
 def test_nor_do_all_of_them_write_a_status_line(arms):

@@ -21,9 +21,13 @@ UPDATES = {
     "sparse patches": find_spec("vllm.model_executor.model_loader.checkpoint_weight_patch")
     is not None,
     "param.data.copy_": True,
+    "layerwise reload, one tensor a call": find_spec("vllm.model_executor.model_loader.reload")
+    is not None,
 }
 """The ways to put other weights into a running engine, and whether this vLLM has them on a CPU."""
-SKIPPED = {by: IMAGES * count for count, by in enumerate(UPDATES, start=5)}
+WITHOUT_DATA = ("load_weights of meta tensors", "load_weights of fake tensors")
+"""Those that stock refuses, as they bring no values."""
+SKIPPED = {by: IMAGES * count for count, by in enumerate((*UPDATES, *WITHOUT_DATA), start=5)}
 """Images to pass over for answers after each: none that the engine was asked before."""
 TEXT = {
     "no images and no videos": {"limit_mm_per_prompt": {"image": 0, "video": 0}},
