@@ -49,12 +49,12 @@ def serves_video(family: str) -> bool:
     """vLLM 0.11.0 cannot start GLM4V with clips under a small token budget.
 
     It profiles a clip of one frame then, and transformers refuses it: "t:1 must be larger than
-    temporal_factor:2". SGLang 0.5.9 and older decode clips into pinned memory, which wants a GPU:
+    temporal_factor:2". SGLang 0.5.19 and older decode clips into pinned memory, which wants a GPU:
     "Cannot access accelerator device when none is available".
     """
-    return not IS_OLD_SGLANG and not (
-        family == "glm4v" and NAME == "vllm" and VERSION == (0, 11, 0)
-    )
+    if NAME == "sglang":
+        return VERSION >= (0, 5, 20)
+    return not (family == "glm4v" and NAME == "vllm" and VERSION == (0, 11, 0))
 
 
 def settings(family: str) -> dict[str, object]:

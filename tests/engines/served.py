@@ -90,6 +90,6 @@ def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], di
 
         if run == http_updates.FAMILY:
             return [http_updates.take]
-        if run == one_colour.FAMILY:
+        if run == one_colour.FAMILY and serves_video(run):
             return [one_colour.take]
     return []
