@@ -116,7 +116,6 @@ INTERVENTIONS = (
         "transformers' processor gives pixels by the settings of a call",
         HOOKED,
         "the same",
-        hooked=True,
     ),
     Intervention(
         f"{_BASE}.process_and_combine_mm_data",
@@ -139,7 +138,6 @@ INTERVENTIONS = (
         "no cache of processed images takes rows of uint8 for stock's",
         FINGERPRINTS,
         "the same",
-        hooked=True,
     ),
     Intervention(
         "sglang.srt.models.qwen2_5_vl:Qwen2_5_VLForConditionalGeneration.get_image_feature",

@@ -26,7 +26,7 @@ sys.meta_path.insert(0, Broken())
 """
 
 
-HOOKED = {row.target for row in INTERVENTIONS if row.hooked and "pixels" not in row.how}
+HOOKED = {row.target for row in INTERVENTIONS if row.hooked}
 """What the features of `ON` hook."""
 
 
