@@ -26,9 +26,10 @@ PARTS = {
     "host path": ("host_path",),
     "rope": ("mrope_batch",),
     "tower": ("tower", "--seconds", "2"),
+    "load": ("load", "--runs", "2", "--towers", "Qwen3-VL-8B"),
     "layer": ("patch_embed", "--seconds", "1", "--dtypes", "bfloat16", "float32"),
-    "load": ("load", "--runs", "3", "--towers", "Qwen3-VL-8B"),
 }
+"""In this order: what is written as it goes comes last, for a run that a limit ends."""
 REHEARSED = {
     "layer": ("--counts", "64", "256"),
     "tower": ("--clips", "1", "--towers", "Qwen3-VL-8B"),

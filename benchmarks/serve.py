@@ -24,8 +24,13 @@ from benchmarks.serve_load import Load
 from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import ON
 from engine_ext.installed import installed_version
-from engine_ext.sglang.doctor import EXTERNAL_VARIABLE, PROCESSORS_VARIABLE
-from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, PROCESSOR_PACKAGE
+from engine_ext.sglang.versions import (
+    EXTERNAL_PACKAGE,
+    EXTERNAL_VARIABLE,
+    PLUGINS_SINCE,
+    PROCESSOR_PACKAGE,
+    PROCESSORS_VARIABLE,
+)
 from engine_ext.versions import parse_version
 from evals.engines import ENGINES
 from evals.project import ENVIRONMENTS

@@ -14,13 +14,18 @@ from engine_ext.installed import (
     installed_version,
     registration,
 )
-from engine_ext.sglang.versions import EXTERNAL_PACKAGE, PLUGINS_SINCE, PROCESSOR_PACKAGE, TRIED
+from engine_ext.sglang.versions import (
+    EXTERNAL_PACKAGE,
+    EXTERNAL_VARIABLE,
+    PLUGINS_SINCE,
+    PROCESSOR_PACKAGE,
+    PROCESSORS_VARIABLE,
+    TRIED,
+)
 from engine_ext.versions import parse_version
 
 GROUP = "sglang.srt.plugins"
 ALLOWED_VARIABLE = "SGLANG_PLUGINS"
-EXTERNAL_VARIABLE = "SGLANG_EXTERNAL_MODEL_PACKAGE"
-PROCESSORS_VARIABLE = "SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"
 
 
 def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:

@@ -6,13 +6,12 @@ from engine_ext.versions import TriedVersions
 
 BEYOND = TRIED.beyond
 HOOKED = TriedVersions((0, 5, 11), BEYOND, "0.5.11 to 0.5.23")
-UNHOOKED = TriedVersions((0, 5, 6), (0, 5, 11), "0.5.6 to 0.5.10")
 ARTIFACTS = TriedVersions((0, 5, 20), BEYOND, "0.5.20 to 0.5.23")
 FINGERPRINTS = TriedVersions((0, 5, 18), BEYOND, "0.5.18 to 0.5.23")
 LAYER = TriedVersions((0, 5, 10), BEYOND, "0.5.10 to 0.5.23")
 
 PUBLIC = "stays: it is SGLang's own way in"
-NO_PLUGINS = "when SGLang 0.5.10 is no longer supported"
+NO_PLUGINS = "when every process of SGLang loads plugins, and 0.5.10 is no longer supported"
 PER_MODEL = "when a plugin can register a class for an architecture without importing the models"
 _BASE = "sglang.srt.multimodal.processors.base_processor:BaseMultimodalProcessor"
 _ROTARY = "sglang.srt.layers.rotary_embedding:MRotaryEmbedding"
@@ -45,7 +44,8 @@ INTERVENTIONS = (
     Intervention(
         "sglang.srt.models.registry:import_model_classes",
         "called by the package that `SGLANG_EXTERNAL_MODEL_PACKAGE` names (`external/`)",
-        "the way in before there were plugins; newer versions take it too",
+        "the way in before there were plugins, and into ranks of an encoder that load none: the"
+        " entry point sets the variable where it is not set",
         TRIED,
         NO_PLUGINS,
     ),
@@ -94,8 +94,9 @@ INTERVENTIONS = (
     Intervention(
         "sglang.srt.managers.multimodal_processor:import_processors",
         "imports the package that `SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE` names (`processors/`)",
-        "the way into the tokenizer's process before there were plugins",
-        UNHOOKED,
+        "the way into the tokenizer's process before there were plugins, and into workers of"
+        " several tokenizers, which load none: the entry point sets the variable likewise",
+        TRIED,
         NO_PLUGINS,
     ),
     Intervention(

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from engine_ext.features import UnknownFeature, untried
-from engine_ext.sglang.versions import TRIED
+from engine_ext.sglang.versions import (
+    EXTERNAL_PACKAGE,
+    EXTERNAL_VARIABLE,
+    PROCESSOR_PACKAGE,
+    PROCESSORS_VARIABLE,
+    TRIED,
+)
 
 RESOLVES_A_MODEL = "sglang.srt.model_loader.utils.get_model_architecture"
 """Every model class SGLang builds is resolved here, 0.5.11 to 0.5.23.
@@ -22,6 +29,8 @@ def register() -> None:
         SystemExit: ``ENGINE_EXT`` holds an unknown word.
     """
     features = active_features()
+    if features:
+        _reach_processes_without_plugins()
     if {"linear", "pixels"} & set(features):
         from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
@@ -32,6 +41,16 @@ def register() -> None:
         from engine_ext.sglang import pixels
 
         pixels.hook()
+
+
+def _reach_processes_without_plugins() -> None:
+    """Name the packages that SGLang imports where it loads no plugins.
+
+    The ranks of an encoder other than the first, and the workers of several tokenizers, inherit the
+    variables. A package that the launch has named stays.
+    """
+    os.environ.setdefault(EXTERNAL_VARIABLE, EXTERNAL_PACKAGE)
+    os.environ.setdefault(PROCESSORS_VARIABLE, PROCESSOR_PACKAGE)
 
 
 def active_features() -> tuple[str, ...]:

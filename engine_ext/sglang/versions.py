@@ -5,7 +5,9 @@ from engine_ext.versions import TriedVersions
 TRIED = TriedVersions((0, 5, 6), (0, 5, 24), "0.5.6 to 0.5.23")
 PLUGINS_SINCE = (0, 5, 11)
 """SGLang loads entry points of the group ``sglang.srt.plugins`` from this version on."""
+EXTERNAL_VARIABLE = "SGLANG_EXTERNAL_MODEL_PACKAGE"
 EXTERNAL_PACKAGE = "engine_ext.sglang.external"
-"""The value of ``SGLANG_EXTERNAL_MODEL_PACKAGE`` for older ones; newer ones take it too."""
+"""For older ones, and for processes of newer ones that load no plugins."""
+PROCESSORS_VARIABLE = "SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE"
 PROCESSOR_PACKAGE = "engine_ext.sglang.processors"
-"""The value of ``SGLANG_EXTERNAL_MM_PROCESSOR_PACKAGE`` for older ones: rope positions."""
+"""The same, in the tokenizer's process."""

@@ -7,6 +7,12 @@ import sys
 
 import pytest
 
+from engine_ext.sglang.versions import (
+    EXTERNAL_PACKAGE,
+    EXTERNAL_VARIABLE,
+    PROCESSOR_PACKAGE,
+    PROCESSORS_VARIABLE,
+)
 from evals.engines import SGLANG
 from tests.engines.limits import IS_OLD_SGLANG
 
@@ -18,6 +24,9 @@ PROCESSES = {
     "scheduler": "sglang.srt.managers.scheduler",
 }
 """By the module that each runs, from what imports least to what imports most."""
+
+WORKER = "worker of several tokenizers"
+"""It imports the package that the entry point has named in the main process."""
 
 SETS = ("DG_JIT_CACHE_DIR", "DG_JIT_USE_NVRTC", "TLLM_LOG_LEVEL")
 """What SGLang sets when its layers are imported, as the hooks have them imported."""
@@ -39,10 +48,17 @@ def state():
         "signals": [str(signal.getsignal(number)) for number in signal.Signals],
     }
 
-def load():
-    before, modules = state(), set(sys.modules)
+def load_plugins():
     from sglang.srt.plugins import load_plugins
     load_plugins()
+
+def load_package():  # as a worker of several tokenizers, which loads no plugins
+    from sglang.srt.managers.multimodal_processor import import_processors
+    import_processors("engine_ext.sglang.processors", overwrite=True)
+
+def load(way):
+    before, modules = state(), set(sys.modules)
+    way()
     from sglang.srt.layers.rotary_embedding import MRotaryEmbedding
     from sglang.srt.model_loader import loader, utils
     return {
@@ -57,12 +73,13 @@ def load():
         ],
     }
 
-for name in sys.argv[1:]:
+ways = [(name, load_plugins) for name in sys.argv[1:]] + [(sys.argv[-1], load_package)]
+for name, way in ways:
     importlib.import_module(name)
     import torch
     sys.stdout.flush()
     if os.fork() == 0:  # what it loads, the next does not have
-        print(json.dumps(load()), flush=True)
+        print(json.dumps(load(way)), flush=True)
         os._exit(0)
     assert os.wait()[1] == 0
 """
@@ -79,10 +96,10 @@ def processes():
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return dict(zip(PROCESSES, found, strict=True))
+    return dict(zip([*PROCESSES, WORKER], found, strict=True))
 
 
-@pytest.fixture(params=PROCESSES)
+@pytest.fixture(params=[*PROCESSES, WORKER])
 def process(request, processes):
     return processes[request.param]
 
@@ -96,10 +113,11 @@ def test_rope_positions_are_hooked_where_the_extension_knows_them(process):
     assert process["positions"] == [True, True, False]
 
 
-def test_nothing_else_has_changed(process):
+def test_nothing_else_has_changed_but_where_processes_without_plugins_look(process):
     before, after = process["before"], process["after"]
     set_by_sglang = {name: after["environ"].get(name) for name in SETS}
-    assert after == {**before, "environ": {**before["environ"], **set_by_sglang}}
+    ours = {EXTERNAL_VARIABLE: EXTERNAL_PACKAGE, PROCESSORS_VARIABLE: PROCESSOR_PACKAGE}
+    assert after == {**before, "environ": {**before["environ"], **set_by_sglang, **ours}}
 
 
 def test_no_model_is_imported(process):

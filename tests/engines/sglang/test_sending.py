@@ -1,0 +1,118 @@
+"""SGLang's own processors, made to send pixels: what comes of a request's images, and who it is."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+from engine_ext.pixels import PixelValues, restore
+from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
+from engine_ext.sglang.sending import sending
+from evals import checkpoints
+from evals.sglang_loader import load, server_args
+from tests.engines.limits import NAME, VERSION, with_pixels
+
+pytestmark = [
+    with_pixels,
+    pytest.mark.skipif(NAME == "sglang" and VERSION < (0, 5, 21), reason="other constructors"),
+]
+
+FAMILIES = ["qwen2_5_vl", "glm4v"]
+SPANS = {
+    "qwen2_5_vl": "<|vision_start|><|image_pad|><|vision_end|>",
+    "glm4v": "<|begin_of_image|><|image|><|end_of_image|>",
+}
+PICTURE = Image.effect_noise((120, 90), 60).convert("RGB")
+OF_BYTES = torch.from_numpy(np.asarray(PICTURE).copy()).permute(2, 0, 1)
+OF_FLOATS = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(0)) * 255
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    return request.param
+
+
+@functools.cache
+def processors(family):
+    """SGLang's processor of a family, and that which sends pixels."""
+    from sglang.srt.managers import multimodal_processor as made
+    from sglang.srt.runtime_context import publish
+
+    path = str(checkpoints.path(family))
+    load(path)  # publishes what a process of SGLang knows
+    arguments = server_args(path)
+    publish(arguments, role="tokenizer")
+    made.import_processors("sglang.srt.multimodal.processors")
+    wrapped = AutoProcessor.from_pretrained(path)
+    from sglang.srt.configs.model_config import ModelConfig
+
+    config = ModelConfig.from_server_args(arguments).hf_config
+    stock = made.get_mm_processor_cls(config)
+    return tuple(one(config, arguments, wrapped, "default") for one in (stock, sending(stock)))
+
+
+def items_of(processor, family, images):
+    from sglang.srt.multimodal.processors.base_processor import BaseMultiModalProcessorOutput
+
+    text = SPANS[family] * len(images)
+    given = BaseMultiModalProcessorOutput(input_text=text, images=images, videos=[], audios=[])
+    items, ids, _ = processor.process_and_combine_mm_data(given, processor.mm_tokens)
+    return items, ids
+
+
+def restored(item):
+    values = PixelValues.unpacked(item.model_specific_data[VALUES])
+    return restore(item.feature, values, item.model_specific_data[ROW_WIDTH])
+
+
+def test_two_images_are_two_items_that_say_how_they_are_restored(family):
+    stock, ours = processors(family)
+    images = [PICTURE, PICTURE.rotate(90, expand=True)]
+    found, ids = items_of(ours, family, images)
+    expected, same_ids = items_of(stock, family, images)
+    assert torch.equal(ids, same_ids)
+    for item, same in zip(found, expected, strict=True):
+        assert (item.feature.dtype, item.feature.dim()) == (torch.uint8, 3)
+        assert torch.equal(restored(item), same.feature)
+        assert item.offsets == same.offsets
+    assert len({item.hash for item in found}) == 2
+
+
+def test_the_same_image_is_the_same_item_and_named_before_it_is_sent(family):
+    _, ours = processors(family)
+    (first,), (second,) = (items_of(ours, family, [PICTURE])[0] for _ in range(2))
+    assert first.pad_value == second.pad_value
+    assert first.pad_value is not None
+
+
+def test_an_image_that_is_not_of_whole_numbers_is_sent_as_on_stock(family):
+    stock, ours = processors(family)
+    (item,), (same,) = (items_of(one, family, [OF_FLOATS])[0] for one in (ours, stock))
+    assert VALUES not in item.model_specific_data
+    assert torch.equal(item.feature, same.feature)
+
+
+@pytest.mark.parametrize("media", [PICTURE, OF_BYTES, OF_FLOATS], ids=["PIL", "bytes", "floats"])
+def test_images_known_by_their_content_are_sent_the_same_way(media):
+    from sglang.srt.multimodal.media_artifacts import MediaArtifactInput
+    from sglang.srt.multimodal.modality import Modality
+
+    stock, ours = processors("qwen2_5_vl")
+    entry = MediaArtifactInput(f"sha256:{'0' * 64}", f"sha256:{'1' * 64}", Modality.IMAGE, media)
+    (found,), (expected,) = (one.prepare_artifact_batch([entry]) for one in (ours, stock))
+    assert found.feature_hash == expected.feature_hash
+    if media is OF_FLOATS:
+        assert torch.equal(found.feature, expected.feature)
+    else:
+        assert torch.equal(restored(found), expected.feature)
+
+
+def test_the_fingerprint_of_what_is_cached_is_not_stocks(family):
+    stock, ours = processors(family)
+    assert ours.preprocess_fingerprint_payload() == {
+        **stock.preprocess_fingerprint_payload(),
+        "engine_ext": "pixels",
+    }

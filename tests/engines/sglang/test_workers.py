@@ -1,0 +1,34 @@
+"""Several tokenizers, which load no plugins: each has what the one of a plain launch has."""
+
+import pytest
+
+from evals import checkpoints
+from evals.asking import ask
+from evals.engines import SGLANG
+from evals.servers import cpu_server
+from tests.engines.limits import VERSION, slow
+from tests.engines.requests import conversations
+
+pytestmark = [slow, pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")]
+
+FAMILY, WORKERS, ROUNDS = "qwen2_5_vl", 2, 6
+
+
+@pytest.mark.shows("layouts", "two tokenizers")
+def test_each_worker_sends_pixels_and_answers_are_stocks(tmp_path, served, say, record_property):
+    say("SGLang, two tokenizers (1 min)")
+    log, asked = tmp_path / "log", conversations(FAMILY)
+    with cpu_server(
+        SGLANG, checkpoints.path(FAMILY), log, environ={}, tokenizer_worker_num=WORKERS
+    ) as server:
+        found = [
+            {name: ask(server.client(), server.model, content) for name, content in asked.items()}
+            for _ in range(ROUNDS)  # connections are spread over the workers
+        ]
+    stock = served(FAMILY, "off").replies
+    for replies in found:
+        assert replies == {name: stock[name] for name in replies}
+    said = log.read_text()
+    assert said.count("engine_ext: images are sent as uint8") == WORKERS
+    assert said.count("equal to SGLang's, in use from now on") >= 1
+    record_property("found", "as stock")
