@@ -111,9 +111,9 @@ INTERVENTIONS = (
     ),
     Intervention(
         f"{_BASE}.process_mm_data",
-        "overridden: `images_kwargs` and `videos_kwargs` leave out rescaling and normalising"
-        " (`sending.py`)",
-        "transformers' processor gives pixels by the settings of a call",
+        "overridden: asks a copy of transformers' processor that leaves out rescaling and"
+        " normalising (`sending.py`)",
+        "transformers' processor gives pixels by its settings",
         HOOKED,
         "the same",
     ),

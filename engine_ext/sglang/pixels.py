@@ -1,8 +1,8 @@
 """Rows of uint8 from SGLang's processors: one frame of an image, all frames of a video.
 
-The tokenizer's process has SGLang make its processor of a subclass (`sending`), which asks
-transformers' processor for pixels by the settings of a call. What it sends is restored where the
-model is (`restoring`).
+The tokenizer's process has SGLang make its processor of a subclass (`sending`), which asks a copy
+of transformers' processor for pixels, by its settings. What it sends is restored where the model is
+(`restoring`).
 """
 
 from __future__ import annotations

@@ -97,20 +97,20 @@ def sending(stock: Any) -> Any:
         def process_mm_data(
             self, input_text: Any, images: Any = None, videos: Any = None, **kwargs: Any
         ) -> Any:
-            call = functools.partial(
-                super().process_mm_data, input_text, images=images, videos=videos
-            )
-            given = {"image": images, "video": videos}
-            sent = {kind: one for kind, one in self.sent.items() if given[kind]}
-            asking = {
-                f"{kind}s_kwargs": {**kwargs.get(f"{kind}s_kwargs", {}), **one.settings}
-                for kind, one in sent.items()
-            }
-            found = call(**{**kwargs, **asking})
+            media = {"images": images, "videos": videos}
+            sent = {kind: one for kind, one in self.sent.items() if media[f"{kind}s"]}
+            asking = copy.copy(self)
+            # Transformers takes what it reads out of a dictionary.
+            asked = {k: dict(v) if isinstance(v, dict) else v for k, v in kwargs.items()}
+            if (of_worker := kwargs.get("processor")) is None:
+                asking._processor = _asking(self._processor, sent)
+            else:
+                asked["processor"] = _asking(of_worker, sent)
+            found = stock.process_mm_data(asking, input_text, **media, **asked)
             for kind, one in sent.items():
                 pixels = one.compact(found[ROWS[kind]])
                 if pixels is None:
-                    return call(**kwargs)
+                    return super().process_mm_data(input_text, **media, **kwargs)
                 found[ROWS[kind]] = pixels
             return found
 
@@ -146,6 +146,22 @@ def sending(stock: Any) -> Any:
         del Sending.preprocess_fingerprint_payload
     Sending.__name__, Sending.__qualname__ = stock.__name__, stock.__qualname__
     return Sending
+
+
+def _asking(processor: Any, sent: Mapping[str, Sent]) -> Any:
+    """A copy of a processor of transformers that gives pixels by itself.
+
+    Not by settings of a call: where a kind has any, transformers 5.8 and older leave out what
+    SGLang says of all kinds at once (``device``; of clips ``video_metadata``,
+    ``do_sample_frames``).
+    """
+    asking = copy.copy(processor)
+    for kind, one in sent.items():
+        of_kind = copy.copy(getattr(processor, f"{kind}_processor"))
+        for name, value in one.settings.items():
+            setattr(of_kind, name, value)
+        setattr(asking, f"{kind}_processor", of_kind)
+    return asking
 
 
 def _say_what_it_is(item: Any, kind: str, sent: Sent) -> None:

@@ -95,6 +95,20 @@ def test_an_image_that_is_not_of_whole_numbers_is_sent_as_on_stock(family):
     assert torch.equal(item.feature, same.feature)
 
 
+def test_the_processor_is_called_as_on_stock(family, monkeypatch):
+    """What SGLang says of all kinds at once, transformers 5.8 drops beside settings of a kind."""
+    stock, ours = processors(family)
+    of_transformers, said = type(stock._processor), []
+    called = of_transformers.__call__
+    monkeypatch.setattr(
+        of_transformers, "__call__", lambda *a, **k: said.append(sorted(k)) or called(*a, **k)
+    )
+    for one in (stock, ours):
+        one.process_mm_data(SPANS[family], images=[PICTURE], do_sample_frames=False)
+    as_on_stock, as_ours = said
+    assert as_ours == as_on_stock
+
+
 @pytest.mark.parametrize("media", [PICTURE, OF_BYTES, OF_FLOATS], ids=["PIL", "bytes", "floats"])
 def test_images_known_by_their_content_are_sent_the_same_way(media):
     from sglang.srt.multimodal.media_artifacts import MediaArtifactInput
