@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from engine_ext.features import DEFAULT
+from engine_ext.features import DEFAULT, NAMED_ONLY
 from evals.engines import ENGINES
 from evals.project import ENVIRONMENTS
 
@@ -42,6 +42,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         given, engine_arguments = given[:cut], given[cut + 1 :]
     options = _parser().parse_args(given)
     options.engine_arguments = engine_arguments
+    # A server that there is runs what its engine runs by default, as far as can be known.
+    named_only = (
+        set() if options.engine else {name for each in NAMED_ONLY.values() for name in each}
+    )
+    options.features = options.features or ",".join(f for f in DEFAULT if f not in named_only)
     _check(options)
     options.out = options.out or Path(f"gate-{datetime.now():%Y%m%d-%H%M%S}")
     return options
@@ -59,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     arms("--model", help="path or name; what follows -- goes to the engine")
     arms("--engine-python", type=Path, default=Path(sys.executable), help="default this Python")
     # By their names, so that the projection is replaced where the engine multiplies already, too.
-    arms("--features", default=",".join(DEFAULT), help="ENGINE_EXT of the candidate (%(default)s)")
+    arms("--features", help=f"ENGINE_EXT of the candidate ({','.join(DEFAULT)})")
     arms("--port", type=int, help="of both arms (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
     arms("--cpu", action="store_true", help="with the settings of evals/engines.py for a CPU")
