@@ -127,7 +127,7 @@ INTERVENTIONS = (
     ),
     Intervention(
         "sglang.srt.multimodal.processors.qwen_vl:QwenVLImageProcessor.prepare_artifact_batch",
-        "overridden: asked with another `image_config` (`sending.py`)",
+        "overridden: asks such a copy too (`sending.py`)",
         "images that SGLang knows by their content take this way",
         ARTIFACTS,
         "the same",

@@ -99,13 +99,7 @@ def sending(stock: Any) -> Any:
         ) -> Any:
             media = {"images": images, "videos": videos}
             sent = {kind: one for kind, one in self.sent.items() if media[f"{kind}s"]}
-            asking = copy.copy(self)
-            # Transformers takes what it reads out of a dictionary.
-            asked = {k: dict(v) if isinstance(v, dict) else v for k, v in kwargs.items()}
-            if (of_worker := kwargs.get("processor")) is None:
-                asking._processor = _asking(self._processor, sent)
-            else:
-                asked["processor"] = _asking(of_worker, sent)
+            asking, asked = _asking(self, kwargs, sent)
             found = stock.process_mm_data(asking, input_text, **media, **asked)
             for kind, one in sent.items():
                 pixels = one.compact(found[ROWS[kind]])
@@ -129,10 +123,9 @@ def sending(stock: Any) -> Any:
             prepare = super().prepare_artifact_batch
             if (one := self.sent.get("image")) is None:
                 return prepare(entries, **kwargs)
-            asking = copy.copy(self)  # a worker's call has settings of its own
-            asking.image_config = {**(self.image_config or {}), **one.settings}
+            asking, asked = _asking(self, kwargs, {"image": one})
             sent = []
-            for artifact in stock.prepare_artifact_batch(asking, entries, **kwargs):
+            for artifact in stock.prepare_artifact_batch(asking, entries, **asked):
                 pixels = one.compact(artifact.feature)
                 if pixels is None:
                     return prepare(entries, **kwargs)
@@ -148,20 +141,37 @@ def sending(stock: Any) -> Any:
     return Sending
 
 
-def _asking(processor: Any, sent: Mapping[str, Sent]) -> Any:
+def _asking(
+    processor: Any, kwargs: Mapping[str, Any], sent: Mapping[str, Sent]
+) -> tuple[Any, dict[str, Any]]:
+    """A copy of a processor of SGLang whose processor of transformers gives pixels by itself.
+
+    And the arguments of a call of it, of which one may be a worker's processor of transformers.
+    """
+    asking = copy.copy(processor)
+    # Transformers takes what it reads out of a dictionary.
+    asked = {name: dict(v) if isinstance(v, dict) else v for name, v in kwargs.items()}
+    if (of_worker := kwargs.get("processor")) is None:
+        asking._processor = _giving_pixels(processor._processor, sent)
+    else:
+        asked["processor"] = _giving_pixels(of_worker, sent)
+    return asking, asked
+
+
+def _giving_pixels(processor: Any, sent: Mapping[str, Sent]) -> Any:
     """A copy of a processor of transformers that gives pixels by itself.
 
     Not by settings of a call: where a kind has any, transformers 5.8 and older leave out what
-    SGLang says of all kinds at once (``device``; of clips ``video_metadata``,
+    SGLang says of all kinds at once (``device``; of videos ``video_metadata``,
     ``do_sample_frames``).
     """
-    asking = copy.copy(processor)
+    giving = copy.copy(processor)
     for kind, one in sent.items():
         of_kind = copy.copy(getattr(processor, f"{kind}_processor"))
         for name, value in one.settings.items():
             setattr(of_kind, name, value)
-        setattr(asking, f"{kind}_processor", of_kind)
-    return asking
+        setattr(giving, f"{kind}_processor", of_kind)
+    return giving
 
 
 def _say_what_it_is(item: Any, kind: str, sent: Sent) -> None:
