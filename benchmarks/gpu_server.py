@@ -24,7 +24,7 @@ from benchmarks.record import Row, append
 from benchmarks.serve_model import make
 from benchmarks.server_arms import ARMS, Kept, Setting, started
 from benchmarks.server_equal import compare
-from benchmarks.server_speed import speed, stages_of
+from benchmarks.server_speed import Measured, speed, stages_of
 from evals import checkpoints
 
 WHAT = "gpu_server"
@@ -142,8 +142,9 @@ class Run:
         model = self.large.result()
         setting = self._setting(self.options.vision_attention, large=True)
         measure = speed if parts[0] == "speed" else stages_of
-        environ = {arm: ARMS[arm] for arm in ("off", "on")}
-        measure(model, environ, setting, self.kept, self._record, self.options)
+        variables = {name: ARMS[name] for name in ("off", "on")}
+        image, rounds = tuple(self.options.image), self.options.rounds
+        measure(Measured(model, variables, setting, self.kept, self._record, image, rounds))
 
     def _families(self, families: list[str]) -> None:
         setting = self._setting("sdpa")

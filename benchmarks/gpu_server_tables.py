@@ -39,4 +39,5 @@ def answers(rows: Sequence[Row]) -> str:
         ]
         for kind, found in families.items()
     ]
-    return table(["device", "family", "requests", "default, nats", "all named, nats"], lines)
+    columns = ["device", "family", "requests", "default, difference", "all named, difference"]
+    return table(columns, lines)

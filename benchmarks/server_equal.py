@@ -35,10 +35,13 @@ class Answer:
     prompt_tokens: int
 
     def difference(self, other: Answer) -> float:
-        """Nats, the most of any rival; infinite where the rivals are others."""
+        """Of log-probabilities, the most of any rival; infinite where the rivals are others."""
         if set(self.top) != set(other.top):
             return float("inf")
         return max(abs(self.top[token] - other.top[token]) for token in self.top)
+
+    def shown(self, other: Answer) -> str:
+        return f"log-probabilities of the top {TOP} differ by {self.difference(other):.3g}"
 
 
 def compare(
@@ -66,14 +69,13 @@ def compare(
         for arm, answer in answers.items():
             record([_row(family, name, arm, answer, stock)])
             same = "equal" if answer.tokens == stock.tokens else f"DIFFERENT {answer.tokens}"
-            nats = answer.difference(stock)
-            kept.say(f"{family}, {name}: {arm}: {same} tokens, top {TOP} differ by {nats:.3g} nats")
+            kept.say(f"{family}, {name}: {arm}: {same} tokens, {answer.shown(stock)}")
     if not answered:
         raise NothingAnswered(f"{family}: no question was answered by all of {', '.join(servers)}")
 
 
 def _row(family: str, name: str, arm: str, answer: Answer, stock: Answer) -> Row:
-    nats = answer.difference(stock)
+    difference = answer.difference(stock)
     return Row(
         what=WHAT,
         provider=arm,
@@ -81,9 +83,9 @@ def _row(family: str, name: str, arm: str, answer: Answer, stock: Answer) -> Row
         count=stock.prompt_tokens,
         dtype=DTYPE,
         device=devices.name(devices_here()),
-        median=nats,
-        low=nats,
-        high=nats,
+        median=difference,
+        low=difference,
+        high=difference,
         reference="off",
         difference=float(answer.tokens != stock.tokens),
         unit="nats",

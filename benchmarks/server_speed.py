@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,64 +24,92 @@ from evals.servers import Server
 WARMING = 3
 """Requests to each server before any is timed."""
 AT_ONCE = 4
-Record = Callable[[list[Row]], None]
 
 
-def speed(
-    model: Path,
-    arms: Mapping[str, Mapping[str, str]],
-    setting: Setting,
-    kept: Kept,
-    record: Record,
-    options: Any,
-) -> None:
+@dataclass(frozen=True)
+class Measured:
+    """What is measured, and where its results go.
+
+    Args:
+        variables: of each server, by name.
+        image: width and height in pixels.
+        rounds: by turns.
+    """
+
+    model: Path
+    variables: Mapping[str, Mapping[str, str]]
+    setting: Setting
+    kept: Kept
+    record: Callable[[list[Row]], None]
+    image: tuple[int, int]
+    rounds: int
+
+    @contextmanager
+    def servers(
+        self, variables: Mapping[str, Mapping[str, str]]
+    ) -> Iterator[tuple[dict[str, Server], Pictures]]:
+        """Servers that have been warmed, and pictures that none of them has seen."""
+        wanted = {name: (self.model, own) for name, own in variables.items()}
+        with started(wanted, self.setting, self.kept, self.model.parent) as servers:
+            pictures = Pictures(self.image)
+            _warm(servers, pictures, self.kept)
+            yield servers, pictures
+
+    def add(self, what: str, count: int, found: Mapping[str, list[float]], unit: str) -> None:
+        """Record and say what was found of each server."""
+        width, height = self.image
+        rows = compared(
+            {name: Times.of(each) for name, each in found.items()},
+            "off",
+            what=f"gpu_server, {what}",
+            shape=f"{self.model.name}, 1 x {width}x{height}",
+            count=count,
+            dtype=DTYPE,
+            device=devices.name(devices_here()),
+            unit=unit,
+            engine=devices.engine(),
+        )
+        self.record(rows)
+        for row in rows:
+            times = f"{row.median:.4g} {unit} ({row.low:.4g}, {row.high:.4g})"
+            self.kept.say(f"{what}: {row.provider}: {times}")
+
+
+def speed(measured: Measured) -> None:
     """Time to the first token of one image, and requests a second of four at once."""
-    wanted = {arm: (model, environ) for arm, environ in arms.items()}
-    with started(wanted, setting, kept, model.parent) as servers:
-        pictures = Pictures(tuple(options.image))
-        _warm(servers, pictures, kept)
-        first: dict[str, list[float]] = {arm: [] for arm in arms}
-        rates: dict[str, list[float]] = {arm: [] for arm in arms}
-        for _ in range(options.rounds):
-            for arm, server in servers.items():
-                first[arm] += [pictures.one(server) for _ in range(3)]
-        shape = pictures.shape(model)
-        _record("first token", shape, 1, first, "ms", kept, record)
-        for _ in range(max(2, options.rounds // 2)):
-            for arm, server in servers.items():
-                rates[arm].append(pictures.rate(server, AT_ONCE, 3 * AT_ONCE))
-        _record("throughput", shape, AT_ONCE, rates, "requests/s", kept, record)
+    with measured.servers(measured.variables) as (servers, pictures):
+        first: dict[str, list[float]] = {name: [] for name in servers}
+        rates: dict[str, list[float]] = {name: [] for name in servers}
+        for _ in range(measured.rounds):
+            for name, server in servers.items():
+                first[name] += [pictures.one(server) for _ in range(3)]
+        measured.add("first token", 1, first, "ms")
+        for _ in range(max(2, measured.rounds // 2)):
+            for name, server in servers.items():
+                rates[name].append(pictures.rate(server, AT_ONCE, 3 * AT_ONCE))
+        measured.add("throughput", AT_ONCE, rates, "requests/s")
 
 
-def stages_of(
-    model: Path,
-    arms: Mapping[str, Mapping[str, str]],
-    setting: Setting,
-    kept: Kept,
-    record: Record,
-    options: Any,
-) -> None:
+def stages_of(measured: Measured) -> None:
     """What each stage of one image takes, the GPU waited for at both ends of each."""
-    folders = {arm: model.parent / f"stages-{arm}" for arm in arms}
-    wanted = {}
-    for arm, environ in arms.items():
-        folders[arm].mkdir(exist_ok=True)
-        own = {**stages.environ(folders[arm], is_stubbed=False), stages.WAITS: "1"}
-        wanted[arm] = (model, {**environ, **own})
-    with started(wanted, setting, kept, model.parent) as servers:
-        pictures = Pictures(tuple(options.image))
-        _warm(servers, pictures, kept)
-        found: dict[str, list[dict[str, float]]] = {arm: [] for arm in arms}
-        for _ in range(options.rounds):
-            for arm, server in servers.items():
-                stages.take(folders[arm])
+    folders, variables = {}, {}
+    for name, own in measured.variables.items():
+        folder = folders[name] = measured.model.parent / f"stages-{name}"
+        folder.mkdir(exist_ok=True)
+        timed = {**stages.environ(folder, is_stubbed=False), stages.WAITS: "1"}
+        variables[name] = {**own, **timed}
+    with measured.servers(variables) as (servers, pictures):
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in servers}
+        for _ in range(measured.rounds):
+            for name, server in servers.items():
+                stages.take(folders[name])
                 whole = pictures.one(server)
-                spent, _ = stages.take(folders[arm])
-                found[arm].append({**spent, "whole request": whole})
+                spent, _ = stages.take(folders[name])
+                found[name].append({**spent, "whole request": whole})
         for stage in (*stages.STAGES, "whole request"):
-            took = {arm: [one[stage] for one in each] for arm, each in found.items()}
+            took = {name: [one[stage] for one in each] for name, each in found.items()}
             if all(max(each) > 0 for each in took.values()):
-                _record(f"stage, {stage}", pictures.shape(model), 1, took, "ms", kept, record)
+                measured.add(f"stage, {stage}", 1, took, "ms")
 
 
 class Pictures:
@@ -87,9 +117,6 @@ class Pictures:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size, self.number = size, 0
-
-    def shape(self, model: Path) -> str:
-        return f"{model.name}, 1 x {self.size[0]}x{self.size[1]}"
 
     def content(self) -> list[dict[str, Any]]:
         self.number += 1
@@ -122,30 +149,4 @@ def _warm(servers: Mapping[str, Server], pictures: Pictures, kept: Kept) -> None
     stock = answers["off"]
     for arm, answer in answers.items():
         same = "equal" if answer.tokens == stock.tokens else "DIFFERENT"
-        kept.say(f"{arm}: {same} tokens, {answer.difference(stock):.3g} nats")
-
-
-def _record(
-    what: str,
-    shape: str,
-    count: int,
-    found: Mapping[str, list[float]],
-    unit: str,
-    kept: Kept,
-    record: Record,
-) -> None:
-    times = {arm: Times.of(each) for arm, each in found.items()}
-    rows = compared(
-        times,
-        "off",
-        what=f"gpu_server, {what}",
-        shape=shape,
-        count=count,
-        dtype=DTYPE,
-        device=devices.name(devices_here()),
-        unit=unit,
-        engine=devices.engine(),
-    )
-    record(rows)
-    for row in rows:
-        kept.say(f"{what}: {row.provider}: {row.median:.4g} {unit} ({row.low:.4g}, {row.high:.4g})")
+        kept.say(f"{arm}: {same} tokens, {answer.shown(stock)}")
