@@ -12,9 +12,9 @@ from torch import Tensor
 
 from engine_ext.pixels.values import PixelValues
 
-AT_ONCE = {"cpu": 2**21, "cuda": 2**24}
+AT_ONCE = {"cpu": 2**19, "cuda": 2**24}
 """Pixels restored at a time, so that what is held between the steps stays small (on a CPU, in its
-cache)."""
+cache, and not asked of the system for each part)."""
 
 
 def compact_image(rows: Tensor, channels: int, frames: int) -> Tensor | None:
@@ -86,7 +86,8 @@ def restore(
 
 def _by_affine(pixels: Tensor, affine: tuple[Tensor, Tensor]) -> Tensor:
     mean, std = affine
-    return torch.sub(pixels, mean).div_(std)
+    # Converted by itself: torch's operations on two dtypes at once are not vectorised on a CPU.
+    return pixels.to(mean.dtype).sub_(mean).div_(std)
 
 
 def _by_table(pixels: Tensor, table: Tensor) -> Tensor:

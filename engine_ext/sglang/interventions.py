@@ -48,6 +48,7 @@ INTERVENTIONS = (
         " entry point sets the variable where it is not set",
         TRIED,
         NO_PLUGINS,
+        "#26723",
     ),
     Intervention(
         "sglang.srt.models.registry:ModelRegistry.models",
@@ -73,6 +74,7 @@ INTERVENTIONS = (
         " (`quant_method`) is left alone",
         LAYER,
         "when it multiplies on every platform",
+        "#19788",
     ),
     Intervention(
         f"{_ROTARY}.get_rope_index",
@@ -98,6 +100,7 @@ INTERVENTIONS = (
         " several tokenizers, which load none: the entry point sets the variable likewise",
         TRIED,
         NO_PLUGINS,
+        "#26723",
     ),
     Intervention(
         "sglang.srt.managers.multimodal_processor:get_mm_processor",
@@ -124,6 +127,7 @@ INTERVENTIONS = (
         "where all items of a request are, before anyone hashes them",
         HOOKED,
         "the same",
+        "#39539",
     ),
     Intervention(
         "sglang.srt.multimodal.processors.qwen_vl:QwenVLImageProcessor.prepare_artifact_batch",

@@ -5,7 +5,7 @@ from engine_ext.versions import TriedVersions
 from engine_ext.vllm.versions import TRIED
 
 LAYER = TriedVersions((0, 11, 1), TRIED.beyond, "0.11.1 to 0.33")
-PIXELS = TriedVersions((0, 32), (0, 33), "0.32")
+PIXELS = TriedVersions((0, 28), TRIED.beyond, "0.28 to 0.33")
 
 PUBLIC = "stays: it is vLLM's own way in"
 _REGISTRY = "vllm.model_executor.models.registry"
@@ -58,6 +58,7 @@ INTERVENTIONS = (
         "it multiplies or convolves by the version of torch and the platform",
         LAYER,
         "when it multiplies with every torch",
+        "#27418",
     ),
     Intervention(
         "vllm.logger:init_logger",
@@ -73,6 +74,7 @@ INTERVENTIONS = (
         "images are sent as one frame each",
         PIXELS,
         "when vLLM sends one frame of an image itself",
+        "#44787",
     ),
     Intervention(
         f"{_INFO}.get_hf_processor",

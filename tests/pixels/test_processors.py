@@ -28,6 +28,7 @@ from tests.pixels.processors import (
 transformers = pytest.importorskip("transformers")
 
 SIZES = [(56, 56), (224, 57), (61, 199), (640, 427), (2000, 3000)]  # width and height
+LARGE = [pytest.param(size, marks=pytest.mark.slow) for size in [(3840, 2160), (4096, 21)]]
 
 
 @pytest.fixture(params=BACKENDS)
@@ -74,7 +75,7 @@ def photograph(size=(640, 427), mode="RGB"):
     return whole.convert(mode)
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("size", [*SIZES, *LARGE], ids=str)
 def test_restored_pixels_are_what_stock_gives(restores, size):
     """To where GLM-4V's limit makes an image smaller, which counts frames."""
     assert restores([photograph(size)])

@@ -1,5 +1,6 @@
 """restore(compact(rows)) is rows, bit for bit, and what is no pixel is not compacted."""
 
+import copy
 from functools import partial
 
 import pytest
@@ -24,10 +25,10 @@ MODES = ("RGB", "RGBA", "L", "LA", "P", "CMYK", "1", "I;16")
 
 @st.composite
 def pictures(draw):
-    """From a patch row to 1k pixels a side, of every mode and of ratios up to 180."""
-    height, width = draw(st.integers(1, 1100)), draw(st.integers(1, 1100))
-    if max(height, width) / min(height, width) > 180:
-        height = width
+    """From a patch row to 4k pixels a side, of every mode and of ratios up to 200."""
+    longer = draw(st.integers(1, 4096))
+    shorter = draw(st.integers(-(-longer // 200), max(1, min(longer, 2**20 // longer))))
+    height, width = draw(st.permutations([longer, shorter]))
     seed, mode = draw(st.integers(0, 2**16)), draw(st.sampled_from(MODES))
     generator = torch.Generator().manual_seed(seed)
     coarse = draw(st.booleans())
@@ -60,6 +61,38 @@ def test_images_come_back_as_the_processor_gives_them(family, backend, images, d
     rows = rows if dtype is None else rows.to(torch.bfloat16)
     values = values_of(family, backend)
     assert torch.equal(restore(pixels, values, row_width(processor), rows.dtype), rows)
+
+
+@st.composite
+def numbers(draw):
+    """What a model's files can say otherwise of its processor."""
+    three = st.lists(st.floats(0.01, 2), min_size=3, max_size=3)
+    least = draw(st.integers(1, 60)) * 32**2
+    return {
+        "image_mean": draw(three),
+        "image_std": draw(three),
+        "rescale_factor": draw(st.floats(1e-3, 1)),
+        "size": {"shortest_edge": least, "longest_edge": least * draw(st.integers(2, 50))},
+    }
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(patient, max_examples=6)
+@given(image=pictures(), numbers=numbers())
+def test_whatever_the_numbers_of_a_model(family, backend, image, numbers):
+    processor = copy.deepcopy(image_processor(family, backend))
+    vars(processor).update(numbers)
+    call = partial(processor, images=image.convert("RGB"), return_tensors="pt")
+    try:
+        expected = call()
+    except ValueError:
+        return  # too small for the processor
+    raw = call(**asked_for_pixels(processor))
+    assert torch.equal(raw["image_grid_thw"], expected["image_grid_thw"])
+    pixels = compact_image(raw["pixel_values"], 3, frames_written(processor))
+    found = restore(pixels, PixelValues.of(processor), row_width(processor))
+    assert torch.equal(found, expected["pixel_values"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,12 +15,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from engine_ext import features, status
 from evals.engines import VLLM
 
 PROJECT = Path(__file__).parents[3]
 SECONDS = 1200
 """One engine may take: compiled ones minutes."""
+MOST = 4 * 2**30
+"""Bytes of memory with which a process is given another engine: vLLM 0.11 keeps the cache of keys
+and values of each that it had."""
 
 
 class Engines:
@@ -58,6 +63,8 @@ class Engines:
         if not answer:
             process.kill()
             raise AssertionError(f"the process ended, or took {SECONDS} s: {run}\n{said[-4000:]}")
+        if psutil.Process(process.pid).memory_info().rss > MOST:
+            self.close()
         return {**json.loads(answer), "status": status.read(lines), "log": said}
 
     def _running(self, log: Path) -> subprocess.Popen[str]:
