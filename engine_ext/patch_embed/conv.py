@@ -30,8 +30,10 @@ def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
         ValueError: frames of another number of dimensions or channels, or smaller than a window.
     """
     if frames.shape[1:] == weight.shape[1:]:  # one window each: patch embeddings call it so
-        rows = frames.flatten(1)
-        return F.linear(rows, weight.flatten(1), bias).view(-1, weight.shape[0], 1, 1, 1)
+        product = F.linear(frames.flatten(1), weight.flatten(1), bias)
+        # As a convolution's, the output is a view of nothing: hooks that FSDP2 puts on it, say,
+        # live through a write in place.
+        return torch.ops.aten._unsafe_view(product, [product.shape[0], weight.shape[0], 1, 1, 1])
     if frames.dim() == 4:
         return patch_product(frames.unsqueeze(0), weight, bias).squeeze(0)
     _, channels, *kernel = weight.shape
@@ -49,7 +51,8 @@ def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
     for axis, size in enumerate(kernel, start=2):
         windows = windows.unfold(axis, size, size)
     rows = windows.permute(0, 2, 3, 4, 1, 5, 6, 7).flatten(4)
-    return F.linear(rows, weight.flatten(1), bias).permute(0, 4, 1, 2, 3)
+    product = F.linear(rows, weight.flatten(1), bias).permute(0, 4, 1, 2, 3)
+    return product.clone(memory_format=torch.contiguous_format)
 
 
 class PatchConv3d(nn.Conv3d):

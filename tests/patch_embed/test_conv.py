@@ -101,6 +101,15 @@ def test_frames_without_a_batch(conv):
     torch.testing.assert_close(product_of(conv)(frames), conv(frames))
 
 
+@pytest.mark.parametrize("shape", [(4, 3, 2, 14, 14), (1, 3, 4, 28, 42)], ids=str)
+def test_the_output_is_laid_out_as_the_convs_and_can_be_written_in_place(conv, shape):
+    frames = torch.randn(shape)
+    found, expected = product_of(conv)(frames), conv(frames)
+    assert found.stride() == expected.stride()
+    assert not found._is_view()
+    torch.testing.assert_close(found.relu_(), expected.relu_())
+
+
 def test_is_the_very_module_with_its_parameters_and_hooks(conv):
     conv.weight.weight_loader = "the engine's"
     module, weight, seen = conv, conv.weight, []
