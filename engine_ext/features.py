@@ -95,10 +95,8 @@ def stays_stock(
     """For ``doctor``: that this version of an engine does, and why; empty where it does not."""
     if version in tried or environ.get(UNTRIED) == "1":
         return []
-    why = tried.why_not(version)
-    return [
-        f"{engine} {version or repr(version)} {why}: it stays stock; {UNTRIED}=1 lets the extension act"
-    ]
+    why = f"{version or repr(version)} {tried.why_not(version)}"
+    return [f"{engine} {why}: it stays stock; {UNTRIED}=1 lets the extension act"]
 
 
 def is_untried(engine: str, version: str, feature: str) -> bool:

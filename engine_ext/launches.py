@@ -121,7 +121,7 @@ def _missing(processes: list[Line]) -> Iterator[str]:
     models, senders = ([p for p in processes if role in p["roles"]] for role in (MODEL, SENDER))
     yield from _too_few("model", len(models), _expected_models(processes))
     expected = max((one.get("expects", {}).get("senders", 0) for one in processes), default=0)
-    if senders:  # old engines' say nothing
+    if senders:  # those of old engines say nothing
         yield from _too_few("sender", len(senders), expected)
     is_short = len(models) < max(_expected_models(processes), 1)
     if is_short and (sending := [str(one["pid"]) for one in senders if one.get("sends")]):
@@ -139,7 +139,8 @@ def _expected_models(processes: list[Line]) -> int:
         for one in processes
         if MODEL in one["roles"] and "part" in one
     }
-    return max([sum(of_parts.values()), *of_senders])
+    found: int = max([sum(of_parts.values()), *of_senders])
+    return found
 
 
 def _too_few(role: str, count: int, expected: int) -> Iterator[str]:
@@ -169,7 +170,7 @@ def main(path: Path, as_json: bool) -> int:
         BadStatusFile: as `read`.
     """
     report = examine(read(path))
-    exit_status = 1 if report["problems"] else 0
+    exit_status = int(bool(report["problems"]))
     if as_json:
         print(json.dumps(report, indent=2))
         return exit_status
