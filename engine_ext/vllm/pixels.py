@@ -38,8 +38,8 @@ ROWS = "pixel_values"
 OF_ENGINES = ("EngineCore", "VllmWorker")
 """How the names of vLLM's processes begin, of those that make no requests ready."""
 _PATCH = "_engine_ext_patch"
-_exact: set[type] = set()
-"""Image processors that have been checked, as `_expect_exact` does."""
+_checked: dict[type, str] = {}
+"""Classes of image processors, and what `_why_not_exact` said of them."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,11 @@ def _patch_sent(info: Any, processor: Any) -> Patch | None:
     try:
         images = processor.image_processor
         processors.expect_known(images)
-        if is_untried("vllm", vllm.__version__, "pixels") and type(images) not in _exact:
-            _expect_exact(images, patch)
-            _exact.add(type(images))
+        if is_untried("vllm", vllm.__version__, "pixels"):
+            if (kind := type(images)) not in _checked:  # at first it is vLLM's own, no copy
+                _checked[kind] = _why_not_exact(images, patch)
+            if _checked[kind]:
+                raise NotByValue(_checked[kind])
     except NotByValue as error:
         say_what_is_sent(why_not=str(error))
         return None
@@ -191,12 +193,16 @@ def _patch_sent(info: Any, processor: Any) -> Patch | None:
     return patch
 
 
-def _expect_exact(images: Any, patch: Patch) -> None:
-    rows, asked = (
-        rows_of(one, noise(), {"do_resize": True}) for one in (images, _writing_once(images))
-    )
-    if not torch.equal(every_frame(first_frame(asked, patch), patch.frames), rows):
-        raise NotByValue("vLLM has not been tried, and rows are not restored bit for bit")
+def _why_not_exact(images: Any, patch: Patch) -> str:
+    """Why a picture is not the same after both ways of an image processor; empty if it is."""
+    try:
+        rows, asked = (
+            rows_of(one, noise(), {"do_resize": True}) for one in (images, _writing_once(images))
+        )
+        is_same = torch.equal(every_frame(first_frame(asked, patch), patch.frames), rows)
+    except Exception as error:
+        return f"vLLM has not been tried, and a picture fails: {error!r}"
+    return "" if is_same else "vLLM has not been tried, and rows are not restored bit for bit"
 
 
 def say_as_before(override: Any, reason: str) -> None:
