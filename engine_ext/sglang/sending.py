@@ -106,7 +106,10 @@ def sending(stock: Any) -> Any:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.sent: dict[str, Sent] = {}
             super().__init__(*args, **kwargs)
-            self.sent = _sent(self)
+            try:
+                self.sent = _sent(self)
+            except Exception:
+                logger.exception("engine_ext: images and videos are sent as before")
 
         def preprocess_fingerprint_payload(self) -> dict[str, Any]:
             # No cache of processed images takes these for stock's.

@@ -118,9 +118,15 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
 
 def _place(parallel: Any) -> tuple[int, dict[str, int]]:
     """Which data-parallel engine this is, and the processes of it on this node, of its senders."""
-    models = getattr(parallel, "local_world_size", parallel.world_size)
-    senders = getattr(parallel, "_api_process_count", 1)
-    return getattr(parallel, "data_parallel_index", 0), {"models": models, "senders": senders}
+    part, models, senders = (
+        getattr(parallel, name, default)
+        for name, default in (
+            ("data_parallel_index", 0),
+            ("local_world_size", getattr(parallel, "world_size", 1)),
+            ("_api_process_count", 1),
+        )
+    )
+    return part, {"models": models, "senders": senders}
 
 
 def conv_types() -> tuple[type[nn.Module], ...]:
