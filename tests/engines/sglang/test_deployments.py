@@ -5,6 +5,7 @@ import pytest
 
 from tests.engines.deployed import deploy
 from tests.engines.limits import DEFAULT, OFF, VERSION, slow
+from tests.engines.sglang.test_workers import PATIENT
 
 pytestmark = [slow, pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")]
 
@@ -14,7 +15,7 @@ LAYOUTS = {
     "tensor parallel 2, two tokenizers": ({"tp_size": 2, "tokenizer_worker_num": 2}, 2),
 }
 """Settings, and how many processes hold a model."""
-BINDS = {"SGLANG_CPU_OMP_THREADS_BIND": "0|1"}
+BINDS = {"SGLANG_CPU_OMP_THREADS_BIND": "0|1", **PATIENT}
 
 
 @pytest.mark.shows("layouts", "{layout}")

@@ -8,6 +8,8 @@ from tests.engines.limits import VERSION, slow
 pytestmark = [slow, pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")]
 
 FAMILY, WORKERS, ROUNDS = "qwen2_5_vl", 2, 6
+PATIENT = {"SGLANG_UVICORN_WORKER_HEALTHCHECK_TIMEOUT": "120"}
+"""Uvicorn ends a worker that imports for longer than this, and starts another: on stock too."""
 
 
 @pytest.mark.shows("layouts", "two tokenizers")
@@ -15,7 +17,7 @@ def test_answers_are_stocks_and_each_worker_sends_pixels_and_computes_positions(
     tmp_path, served, say, record_property
 ):
     say("SGLang, two tokenizers (1 min)")
-    found = deploy(FAMILY, tmp_path, {}, rounds=ROUNDS, tokenizer_worker_num=WORKERS)
+    found = deploy(FAMILY, tmp_path, PATIENT, rounds=ROUNDS, tokenizer_worker_num=WORKERS)
     stock = served(FAMILY, "off").replies
     for replies in found.rounds:
         assert replies == {name: stock[name] for name in replies}
