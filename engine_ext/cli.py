@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="say what the extension would do in this environment, and what stock does",
         description="Say what the extension would do in this environment, and what stock does. "
         "Exit status 0 when the extension is active, 1 when something keeps it from acting, "
-        "2 for a model that cannot be read.",
+        "2 for a model or a status file that cannot be read.",
     )
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     doctor.add_argument(
@@ -45,9 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="PATH",
         help="folder of the model whose projection is timed (default: the size of Qwen3-VL-8B)",
     )
+    doctor.add_argument(
+        "--status",
+        type=Path,
+        metavar="FILE",
+        help="instead, say of a file that ENGINE_EXT_STATUS named which processes are there, are "
+        "missing, or disagree",
+    )
     options = parser.parse_args(arguments)
     if options.model is not None and not options.measure:
         doctor.error("--model is for --measure")
+    if options.status is not None:
+        if options.measure:
+            doctor.error("--measure is not for --status")
+        return _status(options.status, options.json)
     return _doctor(options.json, options.measure, options.model)
 
 
@@ -71,6 +82,16 @@ def _doctor(as_json: bool, is_measured: bool, model: Path | None) -> int:
         for label, value in rows:
             print(f"{label:<{width}}  {value}")
     return 0 if report["active"] else 1
+
+
+def _status(path: Path, as_json: bool) -> int:
+    from engine_ext import launches
+
+    try:
+        return launches.main(path, as_json)
+    except launches.BadStatusFile as error:
+        print(f"engine-ext: {error}", file=sys.stderr)
+        return 2
 
 
 def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,17 @@
-"""``ENGINE_EXT``: which features of the extension are on."""
+"""``ENGINE_EXT``: which features of the extension are on, and why others are off."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 
+from engine_ext import __version__
 from engine_ext.versions import TriedVersions
 
 VARIABLE = "ENGINE_EXT"
+UNTRIED = "ENGINE_EXT_UNTRIED"
+"""``1``: act on versions of an engine that have not been tried, too."""
 OFF = "off"
 FEATURES = {
     "linear": "patch embedding as one matrix product",
@@ -58,20 +62,81 @@ def enabled_features(
     return tuple(feature for feature in FEATURES if feature in words)
 
 
-def features_of(
-    engine: str, version: str, environ: Mapping[str, str] = os.environ
-) -> tuple[str, ...]:
-    """Those of the features switched on that there are for this version of an engine.
+def why_off(
+    engine: str, version: str, tried: TriedVersions, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Each feature that is off in this version of an engine, and why.
+
+    Args:
+        tried: the versions that the adapter of the engine has been tried on.
 
     Raises:
         UnknownFeature: as `enabled_features`.
     """
-    tried = TRIED[engine]
-    default = tuple(name for name in DEFAULT if name not in NAMED_ONLY[engine])
-    return tuple(
-        name
-        for name in enabled_features(environ, default)
-        if name in OF_ENGINE[engine] and (name not in tried or version in tried[name])
+    asked, named = enabled_features(environ), enabled_features(environ, ())
+    found = {}
+    for name in FEATURES:
+        versions = (tried, TRIED[engine].get(name, tried))
+        untried = [each.why_not(version) for each in versions if version not in each]
+        if name not in OF_ENGINE[engine]:
+            found[name] = "the engine does it so already"
+        elif name not in asked:
+            found[name] = f"{VARIABLE}={environ[VARIABLE]}"
+        elif name in NAMED_ONLY[engine] and name not in named:
+            found[name] = f"only where {VARIABLE} names it"
+        elif untried and environ.get(UNTRIED) != "1":
+            found[name] = f"{version or repr(version)} {untried[0]}; {UNTRIED}=1 lets it act"
+    return found
+
+
+def stays_stock(
+    engine: str, version: str, tried: TriedVersions, environ: Mapping[str, str] = os.environ
+) -> list[str]:
+    """For ``doctor``: that this version of an engine does, and why; empty where it does not."""
+    if version in tried or environ.get(UNTRIED) == "1":
+        return []
+    why = f"{version or repr(version)} {tried.why_not(version)}"
+    return [f"{engine} {why}: it stays stock; {UNTRIED}=1 lets the extension act"]
+
+
+def is_untried(engine: str, version: str, feature: str) -> bool:
+    """Whether a feature that is on has not been tried on this version of an engine."""
+    return feature in TRIED[engine] and version not in TRIED[engine][feature]
+
+
+def features_of(
+    engine: str, version: str, tried: TriedVersions, environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """The features that are on in this version of an engine. Arguments as of `why_off`."""
+    off = why_off(engine, version, tried, environ)
+    return tuple(name for name in FEATURES if name not in off)
+
+
+def say_features(
+    engine: str,
+    version: str,
+    tried: TriedVersions,
+    logger: logging.Logger,
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """The line that each process logs when it starts: what is on, and why the rest is off.
+
+    A warning where what was asked for, or all of it, is off because it has not been tried.
+    """
+    off = why_off(engine, version, tried, environ)
+    on = [name for name in FEATURES if name not in off]
+    why: dict[str, list[str]] = {}
+    for name, reason in off.items():
+        why.setdefault(reason, []).append(name)
+    rest = "".join(f"; off: {', '.join(names)}: {reason}" for reason, names in why.items())
+    named = enabled_features(environ, ())
+    is_missing = any(
+        UNTRIED in reason and (name in named or not on) for name, reason in off.items()
+    )
+    logger.log(
+        logging.WARNING if is_missing else logging.INFO,
+        "engine_ext: %s beside %s %s, on: %s%s",
+        *(__version__, engine, version, ", ".join(on) or "nothing", rest),
     )
 
 
@@ -82,16 +147,3 @@ def is_named(feature: str, environ: Mapping[str, str] = os.environ) -> bool:
         UnknownFeature: as `enabled_features`.
     """
     return feature in enabled_features(environ, ())
-
-
-def untried(engine: str, version: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Features that were asked for by name and are off, and the versions they were tried on.
-
-    Raises:
-        UnknownFeature: as `enabled_features`.
-    """
-    asked = enabled_features(environ, ())
-    tried = TRIED[engine]
-    return {
-        name: str(tried[name]) for name in asked if name in tried and version not in tried[name]
-    }

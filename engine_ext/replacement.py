@@ -7,16 +7,14 @@ when the engine says that loading has ended. After that nothing here runs again.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from engine_ext import __version__, status
+from engine_ext import status
 from engine_ext.patch_embed import Report, Verification, VerificationError, linearize, verify
 
 _ATTRIBUTE = "_engine_ext_replacement"
@@ -30,6 +28,11 @@ class Identity:
     engine_version: str
     architecture: str
     features: tuple[str, ...]
+    part: int = 0
+    """Of a data-parallel engine: which."""
+    expects: Mapping[str, int] = field(default_factory=dict)
+    """As an engine's settings have it: "models", processes with one of this part, and
+    "senders", those that make requests ready."""
 
 
 class Replacement:
@@ -100,11 +103,7 @@ class Replacement:
             finding.outcome == "already linear" for finding in self.report.findings
         ):
             return  # a tower that an override inside this one has built, which reports it
-        try:
-            status.record(self._status_line(model, verified))
-        except OSError as error:
-            # The model matters more than the record of it.
-            self._logger.error("engine_ext: cannot write %s: %s", status.VARIABLE, error)
+        status.record(status.MODEL, self._status_line(model, verified), self._logger)
 
     def _say(self, verified: dict[str, Verification]) -> None:
         for finding in self.report.findings:
@@ -128,9 +127,6 @@ class Replacement:
         replaced = self.report.replaced
         weight: Any = model.get_submodule(replaced[0].name).weight if replaced else None
         return {
-            "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            "pid": os.getpid(),
-            "engine_ext": __version__,
             "torch": torch.__version__,
             **asdict(self._identity),
             "device": None if weight is None else str(weight.device),

@@ -7,7 +7,8 @@ Knows them by name and by their attributes, and imports nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import copy
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from engine_ext.pixels.values import STEPS, NotByValue
@@ -68,6 +69,14 @@ def asked_for_pixels(processor: Any) -> dict[str, Any]:
     """The settings of a call with which an image processor gives pixels."""
     frames = frames_written(processor)
     return {**STEPS, **({"temporal_patch_size": 1} if frames == 1 else {})}
+
+
+def with_settings(processor: Any, settings: Mapping[str, Any]) -> Any:
+    """A copy of a processor that has others by itself."""
+    found = copy.copy(processor)
+    for name, value in settings.items():
+        setattr(found, name, value)
+    return found
 
 
 def row_width(processor: Any) -> int:

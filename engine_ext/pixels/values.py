@@ -69,11 +69,10 @@ class PixelValues:
         cell = patch * processor.merge_size
         side = cell * -(-LEVELS // cell)
         ramp = np.tile(np.arange(side, dtype=np.uint8), (side, 1))
-        noise = np.random.default_rng(0).integers(0, LEVELS, (side, side, 3), dtype=np.uint8)
         table = None
-        for picture in (np.stack([ramp] * 3, axis=-1), noise):
+        for picture in (np.stack([ramp] * 3, axis=-1), noise(side, side)):
             raw, made = (
-                _rows(processor, picture, settings).view(-1, 3, frames * patch * patch)
+                rows_of(processor, picture, settings).view(-1, 3, frames * patch * patch)
                 for settings in (STEPS, {})
             )
             values = raw.to(torch.long)
@@ -96,8 +95,12 @@ class PixelValues:
         return cls(table, _affine(table, processor))
 
 
-def _rows(processor: Any, picture: np.ndarray, settings: Mapping[str, bool]) -> Tensor:
-    """The rows of one picture, (N, C*T*P*P), at its own size."""
+def rows_of(processor: Any, picture: np.ndarray, settings: Mapping[str, bool]) -> Tensor:
+    """The rows of one picture, (N, C*T*P*P), at its own size unless ``settings`` say otherwise.
+
+    Raises:
+        NotByValue: it gives others.
+    """
     call = {"do_resize": False, "return_tensors": "pt", **settings}
     name = processor.model_input_names[0]
     if name == "pixel_values_videos":
@@ -114,6 +117,11 @@ def _rows(processor: Any, picture: np.ndarray, settings: Mapping[str, bool]) -> 
             f" of {width} values"
         )
     return rows
+
+
+def noise(height: int = 150, width: int = 250) -> np.ndarray:
+    """A picture, (H, W, 3), the same at each call."""
+    return np.random.default_rng(0).integers(0, LEVELS, (height, width, 3), dtype=np.uint8)
 
 
 def _affine(table: Tensor, processor: Any) -> tuple[Tensor, Tensor] | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from engine_ext.features import UnknownFeature, enabled_features
+from engine_ext.features import UnknownFeature, enabled_features, stays_stock
 from engine_ext.installed import (
     ENTRY_POINT,
     entry_point_found,
@@ -22,7 +22,7 @@ from engine_ext.sglang.versions import (
     PROCESSORS_VARIABLE,
     TRIED,
 )
-from engine_ext.versions import parse_version
+from engine_ext.versions import names_release, parse_version
 
 GROUP = "sglang.srt.plugins"
 ALLOWED_VARIABLE = "SGLANG_PLUGINS"
@@ -53,7 +53,8 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
 
 
 def loads_plugins(version: str) -> bool:
-    return parse_version(version) >= PLUGINS_SINCE
+    """What names no release is taken for a build of the newest sources."""
+    return not names_release(version) or parse_version(version) >= PLUGINS_SINCE
 
 
 def entry_point_allowed(environ: Mapping[str, str] = os.environ) -> bool:
@@ -82,9 +83,7 @@ def rope_positions(version: str, environ: Mapping[str, str] = os.environ) -> str
 
 def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     """What keeps the extension from acting in SGLang ``found``, without importing SGLang."""
-    result = []
-    if found not in TRIED:
-        result.append(f"SGLang {found} has not been tried (tried: {TRIED}): it stays stock")
+    result = stays_stock("SGLang", found, TRIED, environ)
     if external_package(environ):
         return result  # this way in needs no other
     if not loads_plugins(found):

@@ -33,6 +33,14 @@ INTERVENTIONS = (
         PUBLIC,
     ),
     Intervention(
+        "sglang.srt.utils:configure_logger",
+        "AFTER hook: the line that says what is on is said again (`plugin.py`)",
+        "the main process and the detokenizer load plugins before they set up their log",
+        HOOKED,
+        "when plugins are loaded after that everywhere",
+        hooked=True,
+    ),
+    Intervention(
         "sglang.srt.model_loader.utils:get_model_architecture",
         "AFTER hook: its (class, architecture) becomes the override's (`plugin.py`)",
         "overrides are made when a model is resolved: the registry imports every model, which only"

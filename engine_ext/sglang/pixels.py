@@ -7,6 +7,7 @@ of transformers' processor for pixels, by its settings. What it sends is restore
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from engine_ext.sglang.log import logger
@@ -28,7 +29,15 @@ def hook() -> None:
     HookRegistry.register(MAKES_PROCESSOR, before_processor, HookType.BEFORE)
 
 
-def before_processor(
+def before_processor(*args: Any, **kwargs: Any) -> None:
+    """Before ``get_mm_processor``: register the subclass for a model that is an override here."""
+    try:
+        _register_subclass(*args, **kwargs)
+    except Exception:
+        logger.exception("engine_ext: images and videos are sent as before")
+
+
+def _register_subclass(
     hf_config: Any,
     server_args: Any,
     processor: Any,
@@ -36,33 +45,44 @@ def before_processor(
     model_config: Any = None,
     **_: Any,
 ) -> None:
-    """Before ``get_mm_processor``: register the subclass for a model that is an override here.
+    if model_config is None:  # of a scheduler: its processor only computes positions
+        return
+    from sglang.srt.managers.multimodal_processor import PROCESSOR_MAPPING
 
-    SGLang's scheduler passes no ``model_config``: the processor that it makes only computes
-    positions.
-    """
-    try:
-        if model_config is None or not _is_served_by_override(model_config):
-            return
-        from sglang.srt.managers.multimodal_processor import PROCESSOR_MAPPING
+    from engine_ext.sglang.sending import say_what_is_sent, sending
 
-        from engine_ext.sglang.sending import sending
-
-        for model_class, stock in PROCESSOR_MAPPING.items():
-            is_known = f"{stock.__module__}.{stock.__qualname__}" in STOCK_PROCESSORS
-            if is_known and model_class.__name__ in hf_config.architectures:
-                PROCESSOR_MAPPING[model_class] = sending(stock)
-    except Exception:
-        logger.exception("engine_ext: images and videos are sent as before")
+    reason = _why_none(model_config)
+    found = {} if reason else _known_processors(PROCESSOR_MAPPING, hf_config)
+    for model_class, stock in found.items():
+        PROCESSOR_MAPPING[model_class] = sending(stock)
+    if not found:
+        why = reason or "SGLang's processor of the model is none that is known"
+        say_what_is_sent(server_args, (), {"image": why, "video": why})
 
 
-def _is_served_by_override(model_config: Any) -> bool:
-    """Whether the process that holds the model will take pixels, as that process decides it."""
+def _known_processors(mapping: Mapping[Any, Any], hf_config: Any) -> dict[Any, Any]:
+    return {
+        model_class: stock
+        for model_class, stock in mapping.items()
+        if f"{stock.__module__}.{stock.__qualname__}" in STOCK_PROCESSORS
+        and model_class.__name__ in hf_config.architectures
+    }
+
+
+def _why_none(model_config: Any) -> str:
+    """Why the process that holds the model takes no pixels, as that process decides it."""
+    import sglang
     from sglang.srt.model_loader.utils import get_model_architecture
 
+    from engine_ext.features import why_off
     from engine_ext.sglang.overrides import is_for_text_alone, is_override
+    from engine_ext.sglang.versions import TRIED
 
+    if reason := why_off("sglang", sglang.__version__, TRIED).get("pixels"):
+        return reason
     if is_for_text_alone(model_config.hf_config):
-        return False
+        return "the model is for text alone here"
     model_class, _ = get_model_architecture(model_config)
-    return is_override(model_class) and hasattr(model_class, "get_image_feature")
+    if not (is_override(model_class) and hasattr(model_class, "get_image_feature")):
+        return f"{model_class.__module__}.{model_class.__name__} is no class of the extension"
+    return ""

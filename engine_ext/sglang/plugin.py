@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from typing import Any
 
-from engine_ext.features import UnknownFeature, untried
+from engine_ext import status
+from engine_ext.features import UnknownFeature, say_features
+from engine_ext.sglang.log import logger
 from engine_ext.sglang.versions import (
     EXTERNAL_PACKAGE,
     EXTERNAL_VARIABLE,
@@ -14,6 +18,7 @@ from engine_ext.sglang.versions import (
     TRIED,
 )
 
+SETS_UP_LOG = "sglang.srt.utils.configure_logger"
 RESOLVES_A_MODEL = "sglang.srt.model_loader.utils.get_model_architecture"
 """Every model class SGLang builds is resolved here, 0.5.11 to 0.5.23.
 
@@ -28,19 +33,23 @@ def register() -> None:
     Raises:
         SystemExit: ``ENGINE_EXT`` holds an unknown word.
     """
-    features = active_features()
-    if features:
-        _reach_processes_without_plugins()
-    if {"linear", "pixels"} & set(features):
-        from sglang.srt.plugins.hook_registry import HookRegistry, HookType
+    from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
+    features = active_features()
+    status.begin()
+    if not features:
+        return
+    _reach_processes_without_plugins()
+    if not (logger.hasHandlers() and logger.isEnabledFor(logging.INFO)):
+        # The main process and the detokenizer set up their log later.
+        HookRegistry.register(SETS_UP_LOG, after_log, HookType.AFTER)
+    if {"linear", "pixels"} & set(features):
         HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
     if "mrope" in features:
         _compute_positions()
-    if "pixels" in features:
-        from engine_ext.sglang import pixels
+    from engine_ext.sglang import pixels
 
-        pixels.hook()
+    pixels.hook()
 
 
 def _reach_processes_without_plugins() -> None:
@@ -54,7 +63,7 @@ def _reach_processes_without_plugins() -> None:
 
 
 def active_features() -> tuple[str, ...]:
-    """The features that are on, none where this SGLang has not been tried; says so in the log.
+    """The features that are on; says in the log which, and why others are not.
 
     Raises:
         SystemExit: ``ENGINE_EXT`` holds an unknown word. SGLang catches other exceptions and goes
@@ -63,32 +72,25 @@ def active_features() -> tuple[str, ...]:
     import sglang
 
     from engine_ext.sglang.features import features
-    from engine_ext.sglang.log import logger
 
     try:
-        found = features()
+        say_features("sglang", sglang.__version__, TRIED, logger)
+        return features()
     except UnknownFeature as error:
         raise SystemExit(f"engine_ext: {error}") from None
-    for name, tried in untried("sglang", sglang.__version__).items():
-        logger.warning(
-            "engine_ext: %s has not been tried on SGLang %s (tried: %s), left out",
-            *(name, sglang.__version__, tried),
-        )
-    if not found:
-        logger.info("engine_ext: no feature for SGLang is on (ENGINE_EXT), SGLang is stock")
-    elif sglang.__version__ not in TRIED:
-        logger.warning(
-            "engine_ext: SGLang %s has not been tried (tried: %s), left stock",
-            sglang.__version__,
-            TRIED,
-        )
-        return ()
-    return found
+
+
+def after_log(*_args: Any, **_kwargs: Any) -> None:
+    """After ``configure_logger``: say again what nobody could read."""
+    _say_again()
+
+
+@functools.cache
+def _say_again() -> None:
+    active_features()
 
 
 def _compute_positions() -> None:
-    from engine_ext.sglang.log import logger
-
     try:
         from engine_ext.sglang import positions
 
@@ -107,8 +109,6 @@ def resolve_to_override(resolved: Any, *_args: Any, **_kwargs: Any) -> Any:
     Returns:
         The same with the override as class; None to leave the result as it is.
     """
-    from engine_ext.sglang.log import logger
-
     try:
         from sglang.srt.models.registry import ModelRegistry
 

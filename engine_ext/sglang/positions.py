@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine_ext import status
 from engine_ext.mrope import BadSpans
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.mrope import Positions, glm4v, qwen
@@ -69,6 +70,7 @@ class Proving:
             logger.info(
                 "engine_ext: %s, %s: equal to SGLang's, in use from now on", self.name, kind
             )
+            status.record(status.POSITIONS, {"function": self.name, "in_use": kind}, logger)
         else:
             self.has_failed = True
             logger.error("engine_ext: %s, %s: not equal, left to SGLang", self.name, kind)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import sglang
 import torch
 from torch import Tensor
 
-from engine_ext.features import is_named
+from engine_ext import status
+from engine_ext.features import is_named, is_untried
 from engine_ext.pixels import (
     STEPS,
     NotByValue,
@@ -24,7 +26,11 @@ from engine_ext.pixels import (
     compact_video,
     identity,
     processors,
+    restore,
 )
+from engine_ext.pixels.processors import with_settings
+from engine_ext.pixels.values import noise, rows_of
+from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
 
@@ -61,12 +67,24 @@ class Sent:
         processors.expect_known(processor, processors.IMAGES if is_image else processors.VIDEOS)
         if asked := sorted(config.keys() & set(processors.SETTINGS)):
             raise NotByValue(f"the launch sets {', '.join(asked)}")
-        return cls(
+        found = cls(
             processors.asked_for_pixels(processor) if is_image else STEPS,
             processors.frames_written(processor) if is_image else None,
             PixelValues.of(processor).packed(),
             processors.row_width(processor),
         )
+        if is_untried("sglang", sglang.__version__, "pixels"):
+            found._expect_exact(processor)
+        return found
+
+    def _expect_exact(self, processor: Any) -> None:
+        rows, asked = (
+            rows_of(one, noise(), {"do_resize": True})
+            for one in (processor, with_settings(processor, self.settings))
+        )
+        pixels, values = self.compact(asked), PixelValues.unpacked(self.values)
+        if pixels is None or not torch.equal(restore(pixels, values, self.row_width), rows):
+            raise NotByValue("SGLang has not been tried, and rows are not restored bit for bit")
 
     def compact(self, rows: Any) -> Tensor | None:
         """What was given with ``settings``, (N, C, values) uint8; None where it is no pixels."""
@@ -88,7 +106,10 @@ def sending(stock: Any) -> Any:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.sent: dict[str, Sent] = {}
             super().__init__(*args, **kwargs)
-            self.sent = _sent(self)
+            try:
+                self.sent = _sent(self)
+            except Exception:
+                logger.exception("engine_ext: images and videos are sent as before")
 
         def preprocess_fingerprint_payload(self) -> dict[str, Any]:
             # No cache of processed images takes these for stock's.
@@ -167,10 +188,8 @@ def _giving_pixels(processor: Any, sent: Mapping[str, Sent]) -> Any:
     """
     giving = copy.copy(processor)
     for kind, one in sent.items():
-        of_kind = copy.copy(getattr(processor, f"{kind}_processor"))
-        for name, value in one.settings.items():
-            setattr(of_kind, name, value)
-        setattr(giving, f"{kind}_processor", of_kind)
+        name = f"{kind}_processor"
+        setattr(giving, name, with_settings(getattr(processor, name), one.settings))
     return giving
 
 
@@ -192,23 +211,56 @@ def _is_of_pixels(item: Any) -> bool:
 
 
 def _sent(processor: Any) -> dict[str, Sent]:
-    """By kind; without those that are sent as before, and the log says why."""
-    if reason := _why_none(processor):
-        logger.info("engine_ext: images and videos are sent as before: %s", reason)
-        return {}
-    found = {}
-    how = {"image": "images are sent as uint8, one frame of each"}
+    """By kind; without those that are sent as before."""
+    found: dict[str, Sent] = {}
+    as_before: dict[str, str] = {}
+    reason = _why_none(processor)
     for kind in ROWS:
         try:
+            if reason:
+                raise NotByValue(reason)
             one = getattr(processor._processor, f"{kind}_processor")
             config = getattr(processor, f"{kind}_config", None) or {}
             found[kind] = Sent.of(one, kind, config)
-            logger.info("engine_ext: %s", how.get(kind, f"{kind}s are sent as uint8"))
         except NotByValue as error:
-            logger.warning("engine_ext: %ss are sent as before: %s", kind, error)
-        except Exception:
-            logger.exception("engine_ext: %ss are sent as before", kind)
+            as_before[kind] = str(error)
+        except Exception as error:
+            logger.exception("engine_ext: of %ss it could not be seen what is sent", kind)
+            as_before[kind] = repr(error)
+    say_what_is_sent(processor.server_args, tuple(found), as_before)
     return found
+
+
+def say_what_is_sent(server_args: Any, kinds: Sequence[str], as_before: Mapping[str, str]) -> None:
+    """By this process, to the log and to the status file.
+
+    Args:
+        kinds: those that are sent as pixels.
+        as_before: why each other is not.
+    """
+    how = {"image": "images are sent as uint8, one frame of each"}
+    for kind in kinds:
+        logger.info("engine_ext: %s", how.get(kind, f"{kind}s are sent as uint8"))
+    for kind, reason in as_before.items():
+        logger.info("engine_ext: %ss are sent as before: %s", kind, reason)
+    line = {
+        "engine": "sglang",
+        "engine_version": sglang.__version__,
+        "features": features(),
+        "sends": kinds,
+        "as_before": as_before,
+        "expects": _expected(server_args),
+    }
+    status.record(status.SENDER, line, logger)
+
+
+def _expected(launch: Any) -> dict[str, int]:
+    """Processes of this node that hold a model, and that make requests ready."""
+    sizes = {"tp_size": 1, "pp_size": 1, "dp_size": 1, "nnodes": 1, "tokenizer_worker_num": 1}
+    tp, pp, dp, nodes, workers = (getattr(launch, n, None) or d for n, d in sizes.items())
+    if getattr(launch, "enable_dp_attention", False):
+        dp = 1  # within the ranks of tensor parallelism
+    return {"models": tp * pp * dp // nodes, "senders": workers}
 
 
 def _why_none(processor: Any) -> str:

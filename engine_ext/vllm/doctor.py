@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from engine_ext.features import stays_stock
 from engine_ext.installed import (
     ENTRY_POINT,
     entry_point_found,
@@ -50,10 +51,7 @@ def entry_point_allowed(environ: Mapping[str, str] = os.environ) -> bool:
 
 def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     """What keeps the extension from acting in vLLM ``found``, without importing vLLM."""
-    result = []
-    if found not in TRIED:
-        result.append(f"vLLM {found} has not been tried (tried: {TRIED}): it stays stock")
-    return result + entry_point_problems(
+    return stays_stock("vLLM", found, TRIED, environ) + entry_point_problems(
         "vLLM",
         GROUP,
         ALLOWED_VARIABLE,

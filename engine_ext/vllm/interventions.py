@@ -4,6 +4,7 @@ from engine_ext.interventions import Intervention
 from engine_ext.versions import TriedVersions
 from engine_ext.vllm.versions import TRIED
 
+RAY = TriedVersions((0, 20), TRIED.beyond, "0.20 to 0.33")
 LAYER = TriedVersions((0, 11, 1), TRIED.beyond, "0.11.1 to 0.33")
 PIXELS = TriedVersions((0, 28), TRIED.beyond, "0.28 to 0.33")
 
@@ -19,6 +20,14 @@ INTERVENTIONS = (
         "the way in",
         TRIED,
         PUBLIC,
+    ),
+    Intervention(
+        "vllm.envs:VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY",
+        "the variable gets `ENGINE_EXT` added, where one of that name is set (`plugin.py`)",
+        "actors of Ray inherit no variables: vLLM copies those that begin so",
+        RAY,
+        "stays: it is vLLM's own way",
+        "#34383",
     ),
     Intervention(
         "vllm:ModelRegistry.register_model",

@@ -7,6 +7,7 @@ so the classes are made on demand by ``__getattr__`` and no model is imported be
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterable
 from importlib import import_module
@@ -15,11 +16,13 @@ from typing import Any
 import vllm
 from torch import nn
 
-from engine_ext.features import is_named
+from engine_ext import status
+from engine_ext.features import is_named, why_off
 from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.vllm import pixels
 from engine_ext.vllm.features import features
 from engine_ext.vllm.log import logger
+from engine_ext.vllm.versions import TRIED
 
 _stock: dict[str, tuple[str, str]] = {}
 """Architecture: (module, class) of the engine, as its registry had it before the override."""
@@ -81,7 +84,10 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
             super().__init__(vllm_config=vllm_config, prefix=prefix)
             # Here, because vLLM records the modules of a model right after its ``__init__``, and
             # a reload restores those.
-            identity = Identity("vllm", vllm.__version__, architecture, features())
+            identity = Identity(
+                *("vllm", vllm.__version__, architecture, features()),
+                *_place(vllm_config.parallel_config),
+            )
             Replacement(
                 *(self, conv_types(), identity, logger),
                 everywhere=is_named("linear"),
@@ -99,9 +105,28 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
     pixels.take_frames(Override)
-    if "pixels" in features():
-        pixels.send_frames(Override)
+    why_not = why_off("vllm", vllm.__version__, TRIED).get("pixels")
+    try:
+        if why_not is None:
+            pixels.send_frames(Override)
+        elif os.environ.get(status.VARIABLE) and hasattr(Override, "_processor_factory"):
+            pixels.say_as_before(Override, why_not)
+    except Exception:
+        logger.exception("engine_ext: images and videos are sent as before")
     return Override
+
+
+def _place(parallel: Any) -> tuple[int, dict[str, int]]:
+    """Which data-parallel engine this is, and the processes of it on this node, of its senders."""
+    part, models, senders = (
+        getattr(parallel, name, default)
+        for name, default in (
+            ("data_parallel_index", 0),
+            ("local_world_size", getattr(parallel, "world_size", 1)),
+            ("_api_process_count", 1),
+        )
+    )
+    return part, {"models": models, "senders": senders}
 
 
 def conv_types() -> tuple[type[nn.Module], ...]:

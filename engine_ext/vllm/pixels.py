@@ -11,11 +11,18 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache, wraps
+from multiprocessing import current_process
 from typing import Any
 
-from torch import Tensor
+import torch
+import vllm
+from torch import Tensor, distributed
 
+from engine_ext import status
+from engine_ext.features import is_untried
 from engine_ext.pixels import NotByValue, processors
+from engine_ext.pixels.values import noise, rows_of
+from engine_ext.vllm.features import features
 from engine_ext.vllm.log import logger
 
 EMBEDS = ("embed_multimodal", "get_multimodal_embeddings")
@@ -28,7 +35,11 @@ OF_GRAPHS = (
 )
 """Those that take them as one argument, for encoder CUDA graphs."""
 ROWS = "pixel_values"
+OF_ENGINES = ("EngineCore", "VllmWorker")
+"""How the names of vLLM's processes begin, of those that make no requests ready."""
 _PATCH = "_engine_ext_patch"
+_checked: dict[type, str] = {}
+"""Classes of image processors, and what `_why_not_exact` said of them."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +120,7 @@ def _asking(stock: Any) -> Any:
                 return processor
             # Copies: vLLM keeps one processor of a model for all that a process does with it.
             processor = copy(processor)
-            images = processor.image_processor = copy(processor.image_processor)
-            images.temporal_patch_size = processors.frames_written(images)
+            processor.image_processor = _writing_once(processor.image_processor)
             return processor
 
     return _named_as(stock, Asking)
@@ -156,21 +166,68 @@ def first_frame(rows: Tensor, patch: Patch) -> Tensor:
     return rows.view(len(rows), processors.CHANNELS, frames, area)[:, :, 0].contiguous()
 
 
+def _writing_once(images: Any) -> Any:
+    """A copy of an image processor that writes an image as often as its size asks for."""
+    frames = processors.frames_written(images)
+    return processors.with_settings(images, {"temporal_patch_size": frames})
+
+
 def _patch_sent(info: Any, processor: Any) -> Patch | None:
     """What a patch is, where the image processor writes an image once for each of its frames."""
     patch = Patch.of(info.ctx.model_config.hf_config)
     if patch is None:
-        _say("sent as before: the model's configuration does not say what a patch is")
+        say_what_is_sent(why_not="the model's configuration does not say what a patch is")
         return None
     try:
-        processors.expect_known(processor.image_processor)
+        images = processor.image_processor
+        processors.expect_known(images)
+        if is_untried("vllm", vllm.__version__, "pixels"):
+            if (kind := type(images)) not in _checked:  # at first it is vLLM's own, no copy
+                _checked[kind] = _why_not_exact(images, patch)
+            if _checked[kind]:
+                raise NotByValue(_checked[kind])
     except NotByValue as error:
-        _say(f"sent as before: {error}")
+        say_what_is_sent(why_not=str(error))
         return None
-    _say("sent as one frame each; videos are sent as before")
+    say_what_is_sent()
     return patch
 
 
+def _why_not_exact(images: Any, patch: Patch) -> str:
+    """Why a picture is not the same after both ways of an image processor; empty if it is."""
+    try:
+        rows, asked = (
+            rows_of(one, noise(), {"do_resize": True}) for one in (images, _writing_once(images))
+        )
+        is_same = torch.equal(every_frame(first_frame(asked, patch), patch.frames), rows)
+    except Exception as error:
+        return f"vLLM has not been tried, and a picture fails: {error!r}"
+    return "" if is_same else "vLLM has not been tried, and rows are not restored bit for bit"
+
+
+def say_as_before(override: Any, reason: str) -> None:
+    """Have a process that makes a processor of a model's class say that it is stock's."""
+    factories = override._processor_factory
+
+    def info(*args: Any, **kwargs: Any) -> Any:
+        say_what_is_sent(why_not=reason)
+        return factories.info(*args, **kwargs)
+
+    override._processor_factory = replace(factories, info=info)
+
+
 @cache
-def _say(how: str) -> None:
-    logger.info("engine_ext: images are %s", how)
+def say_what_is_sent(why_not: str = "") -> None:
+    """By this process, to its log and to the status file, unless it is one of an engine, which
+    makes processors to know what they need."""
+    videos = "vLLM writes each of their frames once already"
+    sent = [] if why_not else ["image"]
+    as_before = {"image": why_not, "video": why_not} if why_not else {"video": videos}
+    for kind in sent:
+        logger.info("engine_ext: %ss are sent as one frame each", kind)
+    for kind, reason in as_before.items():
+        logger.info("engine_ext: %ss are sent as before: %s", kind, reason)
+    if current_process().name.startswith(OF_ENGINES) or distributed.is_initialized():
+        return
+    line = {"engine": "vllm", "engine_version": vllm.__version__, "features": features()}
+    status.record(status.SENDER, {**line, "sends": sent, "as_before": as_before}, logger)

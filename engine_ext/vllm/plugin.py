@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from engine_ext.features import untried
+import os
+
+from engine_ext import status
+from engine_ext.features import VARIABLE, say_features
 from engine_ext.vllm.versions import TRIED
+
+RAY_COPIES = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
+"""How the variables that Ray's actors get begin, beside those of vLLM (newer than #34383)."""
 
 
 def register() -> None:
@@ -18,20 +24,10 @@ def register() -> None:
     from engine_ext.vllm.features import features
     from engine_ext.vllm.log import logger
 
-    for name, tried in untried("vllm", vllm.__version__).items():
-        logger.warning(
-            "engine_ext: %s has not been tried on vLLM %s (tried: %s), left out",
-            *(name, vllm.__version__, tried),
-        )
+    say_features("vllm", vllm.__version__, TRIED, logger)
+    status.begin()
+    _reach_actors_of_ray()
     if not features():
-        logger.info("engine_ext: no feature for vLLM is on (ENGINE_EXT), vLLM is stock")
-        return
-    if vllm.__version__ not in TRIED:
-        logger.warning(
-            "engine_ext: vLLM %s has not been tried (tried: %s), left stock",
-            vllm.__version__,
-            TRIED,
-        )
         return
     try:
         from vllm import ModelRegistry
@@ -39,9 +35,19 @@ def register() -> None:
         from engine_ext.vllm.architectures import ARCHITECTURES
         from engine_ext.vllm.overrides import register_overrides
 
-        overridden = register_overrides(ModelRegistry, ARCHITECTURES)
+        register_overrides(ModelRegistry, ARCHITECTURES)
     except Exception:
         # The engine goes on with stock either way; without this line nobody would know.
         logger.exception("engine_ext: cannot register with vLLM %s, left stock", vllm.__version__)
-        return
-    logger.debug("engine_ext: overrides for %d architectures", len(overridden))
+
+
+def _reach_actors_of_ray() -> None:
+    """Have our variables copied to actors of Ray, which inherit none."""
+    from vllm import envs
+
+    if RAY_COPIES not in envs.environment_variables:
+        return  # vLLM warns of variables that it does not know
+    named = os.environ.get(RAY_COPIES, "")
+    is_set = any(name.startswith(VARIABLE) for name in os.environ)
+    if is_set and VARIABLE not in named.split(","):
+        os.environ[RAY_COPIES] = f"{named},{VARIABLE}".lstrip(",")

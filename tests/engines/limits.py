@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from engine_ext.features import untried
+from engine_ext.features import TRIED
 from engine_ext.installed import installed_version
 from engine_ext.versions import parse_version
 from evals import checkpoints
@@ -29,8 +29,7 @@ RECORDS = "RELIABILITY_RECORDS"
 """Environment variable: the folder to record in what the tests show."""
 slow = pytest.mark.slow
 
-_PIXELS = {"ENGINE_EXT": "linear,pixels"}
-HAS_PIXELS = NAME == "" or not untried(NAME, ".".join(map(str, VERSION)), _PIXELS)
+HAS_PIXELS = NAME == "" or ".".join(map(str, VERSION)) in TRIED[NAME]["pixels"]
 with_pixels = pytest.mark.skipif(not HAS_PIXELS, reason="raw pixels: not tried on this version")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine_ext import status
+from engine_ext import launches, status
 from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.engines import ENGINES
@@ -51,12 +51,14 @@ WITH_PIXELS = runs([FAST], [*families(), *VARIANTS[NAME or "vllm"]])
 
 @dataclass(frozen=True)
 class Served:
-    """What a server said to everything, the status lines of its processes before any update, its
-    log, and what came of the steps that only this one was taken through."""
+    """What a server said to everything, the status lines of its models before any update, what
+    `engine-ext doctor --status` said meanwhile, its log, and what came of the steps that only this
+    one was taken through."""
 
     family: str
     replies: dict[str, Reply]
     lines: list[dict[str, Any]]
+    report: dict[str, Any] | None
     log: str
     steps: dict[str, Any] = field(default_factory=dict)
 
@@ -77,11 +79,12 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
         asked = {**conversations(family, video=video), **pictures(family, video=video)}
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
         loaded = status.read(lines)
+        report = launches.examine(launches.read(lines)) if lines.exists() else None
         steps = {}
         for take in _steps_of(run, candidate):
             steps.update(take(server, folder, candidate))
         steps["lines"] = status.read(lines)
-    return Served(family, replies, loaded, log.read_text(), steps)
+    return Served(family, replies, loaded, report, log.read_text(), steps)
 
 
 def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], dict[str, Any]]]:

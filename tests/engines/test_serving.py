@@ -9,10 +9,9 @@ from evals import checkpoints
 from evals.engines import ENGINES
 from evals.servers import ServerFailed, cpu_server
 from tests.engines.answers import assert_same_answers, prefixes_of_sglang
-from tests.engines.limits import DEFAULT, NAME, serves_video, settings, slow
+from tests.engines.limits import DEFAULT, HAS_PIXELS, NAME, serves_video, settings, slow
 from tests.engines.served import SERVED
 
-SHOWN = {"sglang": "SGLang", "vllm": "vLLM"}
 PROJECTION = "visual.patch_embed.proj"
 
 
@@ -81,11 +80,30 @@ def test_rope_positions_of_every_kind_are_computed(arms):
     assert set(in_use) == asked
 
 
+@pytest.mark.skipif(not HAS_PIXELS, reason="what older ones send is not said")
+def test_the_status_file_of_a_running_server_tells_its_processes(arms, features):
+    report = arms["on"].report
+    assert report["problems"] == report["earlier"] == []
+    by_role = {role: one for one in report["processes"] for role in one["roles"]}
+    assert {one["state"] for one in report["processes"]} == {"running"}
+    assert len(report["processes"]) == 2
+    assert set(by_role) == {"sender", "model"}
+    sends = {"sglang": ["image", "video"], "vllm": ["image"] if features == "on" else []}
+    assert by_role["sender"]["sends"] == sends[NAME]
+    assert (by_role["sender"]["positions"] != []) is (NAME == "sglang")
+    assert arms["off"].report is None
+
+
+def test_processes_say_in_the_log_what_is_on(arms):
+    said = [line for line in lines_of_the_extension(arms["on"].log) if " beside " in line]
+    assert len(said) >= 2
+    assert all(f"beside {NAME} " in line and ", on: linear" in line for line in said)
+
+
 def test_switched_off_it_does_nothing(arms):
     """All that it does it says in the log, as the other server shows."""
-    is_off = f"no feature for {SHOWN[NAME]} is on (ENGINE_EXT), {SHOWN[NAME]} is stock"
     did = {
-        arm: [line for line in lines_of_the_extension(arms[arm].log) if is_off not in line]
+        arm: [line for line in lines_of_the_extension(arms[arm].log) if "on: nothing" not in line]
         for arm in ("off", "on")
     }
     assert did["on"]

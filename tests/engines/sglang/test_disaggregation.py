@@ -14,7 +14,11 @@ from tests.engines.requests import conversations
 
 FAMILY = "qwen2_5_vl"  # its model looks at the width of features
 PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}
-AT = {"both servers": (PIXELS, PIXELS), "the language model's": (OFF, PIXELS)}
+AT = {
+    "both servers": (PIXELS, PIXELS),
+    "the language model's": (OFF, PIXELS),
+    "the encoder's": (PIXELS, OFF),
+}
 """Switches of the server that encodes, and of the one that requests come to."""
 
 pytestmark = [slow, with_pixels]
@@ -54,7 +58,12 @@ def stock(tmp_path_factory, say):
 def test_answers_are_those_of_stock(servers, stock, tmp_path, say):
     say(f"SGLang, {FAMILY}, an encoder and a language model, pixels at {servers} (80 s)")
     assert answers(tmp_path, *AT[servers]) == stock
-    (line,) = status.read(tmp_path / "language" / "status.jsonl")
-    assert line["modules"] == line["left_alone"] == []  # there is nothing to replace
+    lines = status.read_all(tmp_path / "language" / "status.jsonl")
+    models = [line for line in lines if line["role"] == status.MODEL]
+    senders = [line for line in lines if line["role"] == status.SENDER]
+    count = int(AT[servers][1] is PIXELS)
+    assert [one["modules"] + one["left_alone"] for one in models] == [[]] * count  # no tower
+    assert [one["sends"] for one in senders] == [[]] * count
+    assert all("for text alone" in one["as_before"]["image"] for one in senders)
     encoding = status.read(tmp_path / "encoder" / "status.jsonl")
     assert [len(one["modules"]) for one in encoding] == [1] * (AT[servers][0] is PIXELS)

@@ -115,4 +115,10 @@ def test_an_unknown_feature_stops_sglang(monkeypatch):
 def test_a_version_that_was_not_tried_stays_stock(version, monkeypatch, caplog):
     monkeypatch.setattr(sglang, "__version__", version)
     assert plugin.active_features() == ()
-    assert f"SGLang {version} has not been tried" in caplog.text
+    assert f"{version} has not been tried" in caplog.text
+
+
+def test_unless_an_operator_asks_for_it(monkeypatch):
+    monkeypatch.setattr(sglang, "__version__", "0.5.99")
+    monkeypatch.setenv("ENGINE_EXT_UNTRIED", "1")
+    assert plugin.active_features() == ("linear", "mrope", "pixels")

@@ -4,13 +4,14 @@ import functools
 
 import numpy as np
 import pytest
+import sglang
 import torch
 from PIL import Image
 from transformers import AutoProcessor
 
-from engine_ext.pixels import PixelValues, restore
+from engine_ext.pixels import NotByValue, PixelValues, restore
 from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
-from engine_ext.sglang.sending import sending
+from engine_ext.sglang.sending import Sent, sending
 from evals import checkpoints
 from evals.sglang_loader import load, server_args
 from tests.engines.limits import NAME, VERSION, with_pixels
@@ -130,3 +131,18 @@ def test_the_fingerprint_of_what_is_cached_is_not_stocks(family):
         **stock.preprocess_fingerprint_payload(),
         "engine_ext": "pixels",
     }
+
+
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_on_a_version_that_was_not_tried_rows_are_restored_once_before_pixels_are_sent(
+    family, kind, monkeypatch
+):
+    stock, _ = processors(family)
+    of_kind = getattr(stock._processor, f"{kind}_processor")
+    tried = Sent.of(of_kind, kind, {})
+    monkeypatch.setattr(sglang, "__version__", "0.5.99")
+    untried = Sent.of(of_kind, kind, {})
+    assert torch.equal(untried.values, tried.values)
+    monkeypatch.setattr("engine_ext.sglang.sending.restore", lambda *a: restore(*a) + 1)
+    with pytest.raises(NotByValue, match="has not been tried, and rows are not restored"):
+        Sent.of(of_kind, kind, {})

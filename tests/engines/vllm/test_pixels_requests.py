@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+import vllm
 from PIL import Image
 from vllm import ModelRegistry
 from vllm.config import ModelConfig
@@ -135,3 +136,24 @@ def test_stock_refuses_one_frame(family):
     rows = torch.zeros(4, 3, AREA, dtype=torch.uint8)
     with pytest.raises(ValueError, match="pixel_values has rank 3 but expected 2"):
         stock._parse_and_validate_image_input(None, pixel_values=rows, image_grid_thw=grid)
+
+
+@pytest.fixture
+def untried(monkeypatch):
+    """A version that was not tried, and an operator who wants it."""
+    monkeypatch.setattr(vllm, "__version__", "0.99.0")
+    monkeypatch.setenv("ENGINE_EXT_UNTRIED", "1")
+    monkeypatch.setattr(pixels, "_checked", {})
+
+
+@pytest.mark.usefixtures("untried")
+@pytest.mark.parametrize("family", checkpoints.FAMILIES)
+def test_on_a_version_that_was_not_tried_it_is_the_same_once_it_has_come_out_so(is_stocks, family):
+    is_stocks(family=family)
+
+
+@pytest.mark.usefixtures("untried")
+def test_and_sent_as_on_stock_where_it_has_not(model, monkeypatch):
+    expected = pixel_values(model("linear"))
+    monkeypatch.setattr(pixels, "every_frame", lambda rows, frames: rows)
+    assert torch.equal(pixel_values(model("pixels")), expected)

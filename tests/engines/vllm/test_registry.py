@@ -1,6 +1,7 @@
 """The registry of the installed vLLM: what is overridden, what is left, what is missing."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from engine_ext.vllm.architectures import ARCHITECTURES
 from engine_ext.vllm.coverage import architectures_with_conv3d, missing_overrides
 from engine_ext.vllm.overrides import register_overrides
 from evals.checkpoints import path
-from tests.engines.limits import slow
+from tests.engines.limits import VERSION, slow
 
 STOCK = registry._VLLM_MODELS
 VLLM_FOLDER = Path(next(iter(vllm.__path__)))
@@ -88,13 +89,50 @@ def test_an_unknown_feature_stops_vllm(models, monkeypatch):
 
 @pytest.mark.parametrize("version", ["0.10.2", "0.99.0"])
 def test_a_version_that_was_not_tried_stays_stock(version, models, monkeypatch):
-    before, warnings = dict(models), []
+    before, said = dict(models), []
     monkeypatch.setattr(vllm, "__version__", version)
-    monkeypatch.setattr(log.logger, "warning", lambda text, *values: warnings.append(text % values))
+    monkeypatch.setattr(log.logger, "log", lambda level, text, *v: said.append((level, text % v)))
     plugin.register()
     assert models == before
-    assert len(warnings) == 1
-    assert f"vLLM {version} has not been tried" in warnings[0]
+    ((level, text),) = said
+    assert level == logging.WARNING
+    assert f"{version} has not been tried" in text
+
+
+def test_unless_an_operator_asks_for_it(models, monkeypatch):
+    monkeypatch.setattr(vllm, "__version__", "0.99.0")
+    monkeypatch.setenv("ENGINE_EXT_UNTRIED", "1")
+    plugin.register()
+    assert any(map(is_overridden, models.values()))
+
+
+def copied_to_actors_of_ray(monkeypatch, **environ):
+    """The variables of ours that vLLM copies, once the plugin is registered."""
+    from vllm.ray.ray_env import get_env_vars_to_copy
+
+    for name in [name for name in os.environ if name.startswith("ENGINE_EXT")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(plugin.RAY_COPIES, "")  # restored after
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    plugin.register()
+    plugin.register()
+    return {name for name in get_env_vars_to_copy() if name.startswith(("ENGINE_EXT", "MINE"))}
+
+
+@pytest.mark.skipif(VERSION < (0, 20), reason="has no such variable")
+@pytest.mark.parametrize("features", ["off", "linear"])
+def test_variables_reach_actors_of_ray(features, models, monkeypatch, tmp_path):
+    ours = {"ENGINE_EXT": features, "ENGINE_EXT_STATUS": str(tmp_path / "status")}
+    named = {plugin.RAY_COPIES: "MINE", "MINE_TOO": "x"}
+    found = copied_to_actors_of_ray(monkeypatch, **ours, **named)
+    assert found == {*ours, "ENGINE_EXT_LAUNCH", "MINE_TOO"}
+
+
+@pytest.mark.skipif(VERSION < (0, 20), reason="has no such variable")
+def test_where_there_is_none_of_ours_vllm_s_environment_stays_as_it_was(models, monkeypatch):
+    assert copied_to_actors_of_ray(monkeypatch) == set()
+    assert os.environ[plugin.RAY_COPIES] == ""
 
 
 def test_a_failure_to_register_is_logged_and_leaves_vllm_stock(models, monkeypatch):

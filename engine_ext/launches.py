@@ -1,0 +1,203 @@
+"""``engine-ext doctor --status FILE``: which processes of a launch are there, and do they agree.
+
+Reads what `engine_ext.status` writes. A process without the extension writes nothing, so what is
+missing is known by what the others say that the launch consists of.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from engine_ext.status import MODEL, POSITIONS, SENDER, namespace, started
+
+Line = dict[str, Any]
+RUNNING, ENDED, ELSEWHERE = "running", "ended", "on another host"
+TEXTS = ("launch", "time", "role", "host", "namespace", "started", "engine_ext")
+ALWAYS: dict[str, type] = {**dict.fromkeys(TEXTS, str), "pid": int}
+ENGINE: dict[str, type] = {"engine": str, "engine_version": str, "features": list}
+FIELDS: dict[str, dict[str, type]] = {
+    MODEL: {**ENGINE, "architecture": str, "modules": list, "part": int, "expects": dict},
+    SENDER: {**ENGINE, "sends": list, "as_before": dict},
+    POSITIONS: {},
+}
+"""What a line says by its role, and of what type, beside what it says always."""
+SAME = {
+    "engine_ext": "version of the extension",
+    "engine": "engine",
+    "engine_version": "version of the engine",
+    "features": "features",
+}
+"""What all processes of a launch should say alike."""
+
+
+class BadStatusFile(ValueError):
+    """A file that processes of this version have not written; the message is one line."""
+
+
+def read(path: Path) -> list[Line]:
+    """The lines of a status file, oldest first.
+
+    Raises:
+        BadStatusFile: there is none, or something else is in it.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise BadStatusFile(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadStatusFile(f"{path}: no text, expected a JSON object a line") from None
+    if not text.strip():
+        raise BadStatusFile(f"{path}: empty, no process has written its line yet")
+    return [_parsed(line, f"{path}, line {n}") for n, line in enumerate(text.splitlines(), 1)]
+
+
+def _parsed(text: str, where: str) -> Line:
+    try:
+        line: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadStatusFile(f"{where}: no JSON ({error})") from None
+    if not isinstance(line, dict):
+        raise BadStatusFile(f"{where}: expected a JSON object, found {type(line).__name__}")
+    for name, kind in {**ALWAYS, **FIELDS.get(str(line.get("role")), {})}.items():
+        if not isinstance(value := line.get(name), kind):
+            raise BadStatusFile(f"{where}: {name!r} is {value!r}, expected {kind.__name__}")
+    return dict(line)
+
+
+def examine(lines: Iterable[Line]) -> dict[str, Any]:
+    """The newest launch of a status file, and how many there were before, as plain data.
+
+    ``problems`` says what is missing in the newest, and what its processes do not agree on.
+    """
+    launches: dict[str, list[Line]] = {}
+    for line in sorted(lines, key=lambda one: one["time"]):
+        launches.setdefault(line["launch"], []).append(line)
+    newest = max(launches, key=lambda name: launches[name][0]["time"])
+    processes = _processes(launches.pop(newest))
+    return {
+        "launch": newest,
+        "processes": processes,
+        "problems": [*_missing(processes), *_disagreements(processes)],
+        "earlier": [_summary(name, _processes(found)) for name, found in launches.items()],
+    }
+
+
+def _processes(lines: Iterable[Line]) -> list[Line]:
+    """One for each process: its last line of a model and of what it sends, and its positions."""
+    found: dict[tuple[Any, ...], Line] = {}
+    for line in lines:
+        who = tuple(line[name] for name in ("host", "namespace", "pid", "started"))
+        own = found.setdefault(who, {"state": _state(line), "roles": [], "positions": []})
+        if line["role"] == POSITIONS:
+            own["positions"].append(f"{line.get('function')} {line.get('in_use')}")
+        elif line["role"] not in own["roles"]:
+            own["roles"].append(line["role"])
+        own.update({name: value for name, value in line.items() if name != "role"})
+    return list(found.values())
+
+
+def _state(line: Line) -> str:
+    if (line["host"], line["namespace"]) != (platform.node(), namespace()):
+        return ELSEWHERE
+    return RUNNING if line["started"] and started(line["pid"]) == line["started"] else ENDED
+
+
+def _summary(name: str, processes: list[Line]) -> dict[str, Any]:
+    running = sum(one["state"] == RUNNING for one in processes)
+    return {"launch": name, "processes": len(processes), "running": running}
+
+
+def _missing(processes: list[Line]) -> Iterator[str]:
+    ended = [one for one in processes if one["state"] == ENDED]
+    if len(ended) == len(processes):
+        yield "none of its processes is running any more"
+        return
+    for one in ended:
+        yield f"process {one['pid']} ({', '.join(one['roles'])}) has ended"
+    models, senders = ([p for p in processes if role in p["roles"]] for role in (MODEL, SENDER))
+    yield from _too_few("model", len(models), _expected_models(processes))
+    expected = max((one.get("expects", {}).get("senders", 0) for one in processes), default=0)
+    if senders:  # those of old engines say nothing
+        yield from _too_few("sender", len(senders), expected)
+    is_short = len(models) < max(_expected_models(processes), 1)
+    if is_short and (sending := [str(one["pid"]) for one in senders if one.get("sends")]):
+        yield (
+            f"process {', '.join(sending)} sends pixels, and not every process with a model has"
+            " said that it takes them: without the extension it refuses them"
+        )
+
+
+def _expected_models(processes: list[Line]) -> int:
+    """By what makes requests ready (all of a node), or by each part of a data-parallel engine."""
+    of_senders = [one.get("expects", {}).get("models", 0) for one in processes if "sends" in one]
+    of_parts = {
+        one["part"]: one["expects"].get("models", 0)
+        for one in processes
+        if MODEL in one["roles"] and "part" in one
+    }
+    found: int = max([sum(of_parts.values()), *of_senders])
+    return found
+
+
+def _too_few(role: str, count: int, expected: int) -> Iterator[str]:
+    if count < expected:
+        yield (
+            f"{count} of {expected} processes of role {role!r} are here: the others are still"
+            " starting, or have no extension, or ENGINE_EXT=off, or another status file"
+        )
+
+
+def _disagreements(processes: list[Line]) -> Iterator[str]:
+    for name, shown in SAME.items():
+        by_value: dict[str, list[str]] = {}
+        for one in processes:
+            if name in one:
+                value = one[name] if isinstance(one[name], str) else json.dumps(one[name])
+                by_value.setdefault(value, []).append(str(one["pid"]))
+        if len(by_value) > 1:
+            said = "; ".join(f"{value}: {', '.join(pids)}" for value, pids in by_value.items())
+            yield f"processes differ in the {shown}: {said}"
+
+
+def main(path: Path, as_json: bool) -> int:
+    """Print it; 1 where something is missing or disagrees.
+
+    Raises:
+        BadStatusFile: as `read`.
+    """
+    report = examine(read(path))
+    exit_status = int(bool(report["problems"]))
+    if as_json:
+        print(json.dumps(report, indent=2))
+        return exit_status
+    print(f"launch    {report['launch']}")
+    for one in report["processes"]:
+        where = "" if one["state"] == RUNNING else f", {one['state']} ({one['host']})"
+        print(f"process   {one['pid']}{where}: {'; '.join(_said(one))}")
+    for problem in report["problems"]:
+        print(f"problem   {problem}")
+    for one in report["earlier"]:
+        still = f", {one['running']} still running" if one["running"] else ""
+        print(f"earlier   {one['launch']}: {one['processes']} processes{still}")
+    print(f"verdict   {'see the problems' if exit_status else 'all are there and agree'}")
+    return exit_status
+
+
+def _said(one: Line) -> Iterator[str]:
+    engine = f"{one.get('engine', '?')} {one.get('engine_version', '')}".rstrip()
+    features = ", ".join(one.get("features", ())) or "nothing"
+    yield f"engine_ext {one['engine_ext']} beside {engine}, on: {features}"
+    if MODEL in one["roles"]:
+        replaced = [each["name"] for each in one["modules"]]
+        yield f"holds {one['architecture']}, replaced: {', '.join(replaced) or 'nothing'}"
+    if SENDER in one["roles"]:
+        for kind in one["sends"]:
+            yield f"sends {kind}s as pixels"
+        for kind, reason in one["as_before"].items():
+            yield f"sends {kind}s as before ({reason})"
+    for each in one["positions"]:
+        yield f"positions by the extension: {each}"

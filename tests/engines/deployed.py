@@ -1,0 +1,50 @@
+"""A server of several processes: what it answers, and what its status file tells meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine_ext import launches, status
+from evals import checkpoints
+from evals.asking import Reply, ask
+from evals.engines import ENGINES
+from evals.servers import cpu_server
+from tests.engines.limits import NAME, settings
+from tests.engines.requests import conversations
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """Replies of each round, what `engine-ext doctor --status` reports of the server while it
+    runs (None where no process has written a line), and its log."""
+
+    rounds: list[dict[str, Reply]]
+    report: dict[str, Any] | None
+    log: str
+
+    def by_role(self, role: str) -> list[dict[str, Any]]:
+        assert self.report is not None
+        return [one for one in self.report["processes"] if role in one["roles"]]
+
+
+def deploy(
+    family: str, folder: Path, switch: Mapping[str, str], *, rounds: int = 1, **layout: Any
+) -> Deployed:
+    """Start a server in a layout, ask it everything ``rounds`` times, and stop it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log, file = folder / "log", folder / "status.jsonl"
+    environ = {**switch, status.VARIABLE: str(file)}
+    given = {**settings(family), **layout}
+    model = checkpoints.path(family)
+    with cpu_server(ENGINES[NAME], model, log, environ=environ, **given) as server:
+        asked = conversations(family)
+        # A client each: connections are spread over processes.
+        replies = [
+            {name: ask(server.client(), server.model, content) for name, content in asked.items()}
+            for _ in range(rounds)
+        ]
+        report = launches.examine(launches.read(file)) if file.exists() else None
+    return Deployed(replies, report, log.read_text())
