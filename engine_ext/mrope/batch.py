@@ -1,8 +1,8 @@
 """Rope positions of a padded batch, and the `get_rope_index` of training code.
 
 The functions take the place of those of the same names in lmms-engine's
-`lmms_engine.models.common_ops.rope`, and of `get_rope_index` of transformers before 5 (whose first
-argument, the model, gives the configuration):
+`lmms_engine.models.common_ops.rope`, and of `get_rope_index` of transformers (whose first argument,
+the model, gives the configuration); docs/mrope.md has which versions, and an example:
 
     Qwen3VLModel.get_rope_index = engine_ext.mrope.qwen3_vl_get_rope_index
 
@@ -12,6 +12,7 @@ A batch is copied from the device once and to it once.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,73 +22,163 @@ from torch import Tensor
 
 from engine_ext.mrope.families import NONE, QwenTokens, qwen2_5_vl, qwen3_vl
 from engine_ext.mrope.index import rope_index
-from engine_ext.mrope.spans import BadSpans, Ints, Spans
+from engine_ext.mrope.spans import BadSpans, Ints, Spans, by_frame, fitted, merged
 
-PADDING = 1  # position of what is masked, as in transformers
+PADDING = 1  # position of what is masked; transformers from 5.3 on has 0
+VIDEO_TYPE = 2  # in `mm_token_type_ids`; 0 is text, 1 an image
+
+Grids = Tensor | Sequence[Sequence[int]] | Sequence[Tensor]
+Find = Callable[[Ints, Ints, Ints], Spans]
+"""The spans of a row, given its tokens (or their types), and the grids of images and videos."""
 
 
 def qwen3_vl_get_rope_index(
     self: Any,
-    input_ids: Tensor,
-    image_grid_thw: Tensor | None = None,
-    video_grid_thw: Tensor | None = None,
+    input_ids: Tensor | None = None,
+    image_grid_thw: Grids | None = None,
+    video_grid_thw: Grids | None = None,
     attention_mask: Tensor | None = None,
+    mm_token_type_ids: Tensor | None = None,
+    **_: Any,
 ) -> tuple[Tensor, Tensor]:
     """Positions of a batch of Qwen3-VL (and Qwen3-VL-MoE, Qwen3.5).
 
     Args:
         self: the model; only its ``config`` is read.
-        input_ids: (B, S).
-        image_grid_thw: (images of the batch, 3), frames, rows and columns of patches.
+        input_ids: (B, S); None where the batch is of embeddings, which is counted by its mask.
+        image_grid_thw: (images of the batch, 3), frames, rows and columns of patches. Those left
+            over, of what was cut off, are ignored.
         video_grid_thw: (videos of the batch, 3).
-        attention_mask: (B, S), 0 for padding on either side.
+        attention_mask: (B, S), 1 for tokens. Whatever else is in it, as 2 for the second of packed
+            prompts, is padding; with types, what is not 0 is a token.
+        mm_token_type_ids: (B, S), 0 for text, 1 for images, 2 for videos. Given by transformers
+            from 5.3 on: then results are those of its function.
 
     Returns:
-        positions (3, B, S), 1 where masked; and (B, 1), the position of the next token less S.
+        positions (3, B, S), 1 where masked (0 with types); and (B, 1), the position of the next
+        token less S (less the tokens of the row with types).
 
     Raises:
         BadSpans: grids, mask and prompts do not fit.
     """
-    tokens, merge = _tokens(self.config), self.config.vision_config.spatial_merge_size
-    ids, mask, images, videos = to_host(input_ids, attention_mask, image_grid_thw, video_grid_thw)
+    if input_ids is None or _is_text(image_grid_thw, video_grid_thw, mm_token_type_ids):
+        return _counted(input_ids, attention_mask)
+    merge_size = self.config.vision_config.spatial_merge_size
 
-    def find(valid: Ints) -> Spans:
-        return qwen3_vl(valid, tokens, _grids(images), _grids(videos), merge)
+    def find(ids: Ints, images: Ints, videos: Ints) -> Spans:
+        return qwen3_vl(ids, _tokens(self.config), images, videos, merge_size)
 
-    has_vision = image_grid_thw is not None or video_grid_thw is not None
-    return _positions(input_ids, ids, mask, find if has_vision else None)
+    batch = Batch.of(input_ids, attention_mask, mm_token_type_ids, image_grid_thw, video_grid_thw)
+    batch.videos = by_frame(merged(batch.videos, 1, "video"))
+    return batch.positions(find, _tokens(self.config), merge_size)
 
 
 def qwen2_5_vl_rope_index(
     self: Any,
-    input_ids: Tensor,
-    image_grid_thw: Tensor | None = None,
-    video_grid_thw: Tensor | None = None,
+    input_ids: Tensor | None = None,
+    image_grid_thw: Grids | None = None,
+    video_grid_thw: Grids | None = None,
     second_per_grid_ts: Tensor | Sequence[float] | None = None,
     attention_mask: Tensor | None = None,
+    mm_token_type_ids: Tensor | None = None,
+    **_: Any,
 ) -> tuple[Tensor, Tensor]:
     """Positions of a batch of Qwen2.5-VL; arguments and results as in `qwen3_vl_get_rope_index`.
 
     Args:
         second_per_grid_ts: (videos of the batch,), seconds from one frame of the grid to the next;
             cut to integers, as transformers before 5 and lmms-engine do (SGLang does not).
-    """
-    tokens, vision = _tokens(self.config), self.config.vision_config
-    given = None if second_per_grid_ts is None else torch.as_tensor(second_per_grid_ts)
-    ids, mask, images, videos, given_seconds = to_host(
-        input_ids, attention_mask, image_grid_thw, video_grid_thw, given
-    )
 
-    def find(valid: Ints) -> Spans:
-        grids = _grids(videos)
-        seconds = np.ones(len(grids), np.int64) if given_seconds is None else given_seconds
+    Raises:
+        NotImplementedError: types and videos; transformers 5 counts time otherwise.
+    """
+    if input_ids is None or _is_text(image_grid_thw, video_grid_thw, mm_token_type_ids):
+        return _counted(input_ids, attention_mask)
+    if mm_token_type_ids is not None and video_grid_thw is not None:
+        raise NotImplementedError(
+            "mm_token_type_ids and videos of Qwen2.5-VL: transformers 5 counts the time of a video"
+            " otherwise; keep its own get_rope_index there (images, and Qwen3-VL, are done here)"
+        )
+    batch = Batch.of(input_ids, attention_mask, mm_token_type_ids, image_grid_thw, video_grid_thw)
+    vision, count = self.config.vision_config, len(batch.videos)
+    seconds = np.ones(count, np.int64)
+    if second_per_grid_ts is not None:
+        seconds = np.asarray(to_host(_tensor(second_per_grid_ts))[0])
+
+    def find(ids: Ints, images: Ints, videos: Ints) -> Spans:
+        first = count - len(videos)
         return qwen2_5_vl(
-            *(valid, tokens, _grids(images), grids, vision.spatial_merge_size),
-            *(seconds, vision.tokens_per_second),
+            *(ids, _tokens(self.config), images, videos, vision.spatial_merge_size),
+            *(seconds[first : first + len(videos)], vision.tokens_per_second),
         )
 
-    has_vision = image_grid_thw is not None or video_grid_thw is not None
-    return _positions(input_ids, ids, mask, find if has_vision else None)
+    return batch.positions(find, _tokens(self.config), vision.spatial_merge_size)
+
+
+@dataclass
+class Batch:
+    """What was given, on the host: ids or types (B, S), which of them count, and grids."""
+
+    input_ids: Tensor
+    ids: Ints
+    valid: NDArray[np.bool_]
+    images: Ints
+    videos: Ints
+    are_types: bool
+
+    @classmethod
+    def of(
+        cls,
+        input_ids: Tensor,
+        mask: Tensor | None,
+        types: Tensor | None,
+        images: Grids | None,
+        videos: Grids | None,
+    ) -> Batch:
+        given = (input_ids if types is None else types, mask, _tensor(images), _tensor(videos))
+        ids, held, *grids = to_host(*given)
+        assert ids is not None
+        valid = np.ones(ids.shape, bool) if held is None else held == 1
+        if held is not None and types is not None:
+            valid = held != 0
+        if valid.shape != ids.shape or ids.shape != input_ids.shape:
+            raise BadSpans(
+                f"a mask of shape {valid.shape} for ids of shape {tuple(input_ids.shape)}:"
+                " expected the same, 1 for each token and 0 for padding"
+            )
+        if not valid.any():
+            raise BadSpans(
+                "the attention mask has no token: expected 1 for each and 0 for padding, as a"
+                " tokenizer makes it, not what is added to attention scores"
+            )
+        pictures, clips = (NONE if one is None else one for one in grids)
+        return cls(input_ids, ids, valid, pictures, clips, types is not None)
+
+    def positions(self, find: Find, tokens: QwenTokens, merge_size: int) -> tuple[Tensor, Tensor]:
+        """Of every row; the grids that a row has used are not those of the next."""
+        rows, length = self.ids.shape
+        # Positions and, behind them, a number for each row: one array, copied to the device once.
+        flat = np.full(3 * rows * length + rows, 0 if self.are_types else PADDING, np.int64)
+        positions, deltas = flat[:-rows].reshape(3, rows, length), flat[-rows:]
+        images, videos = self.images, self.videos
+        for row in range(rows):
+            valid = self.valid[row]
+            own = self.ids[row, valid]
+            try:
+                if self.are_types:
+                    spans = _by_type(own, images, videos, merge_size)
+                    clips = own[spans.starts] == VIDEO_TYPE
+                else:
+                    spans = find(own, images, videos)
+                    clips = own[spans.starts] == tokens.video
+                found, following = rope_index(len(own), spans)
+            except BadSpans as error:
+                raise BadSpans(f"row {row} of {rows}: {error}") from error
+            images, videos = images[(~clips).sum() :], videos[clips.sum() :]
+            positions[:, row, valid] = found
+            deltas[row] = following - (len(own) if self.are_types else length)
+        moved = torch.from_numpy(flat).to(self.input_ids.device, self.input_ids.dtype)
+        return moved[:-rows].view(3, rows, length), moved[-rows:].view(rows, 1)
 
 
 def to_host(*tensors: Tensor | None) -> list[Ints | None]:
@@ -103,47 +194,38 @@ def to_host(*tensors: Tensor | None) -> list[Ints | None]:
     return [None if t is None else t.detach().to(torch.int64).numpy() for t in tensors]
 
 
-def _positions(
-    input_ids: Tensor,
-    ids: Ints | None,
-    mask: Ints | None,
-    find: Callable[[Ints], Spans] | None,
-) -> tuple[Tensor, Tensor]:
-    """Positions of every row, the spans being found in all valid tokens at once."""
-    assert ids is not None
-    valid = np.ones(ids.shape, bool) if mask is None else mask != 0
-    if valid.shape != ids.shape:
-        raise BadSpans(f"a mask of shape {valid.shape} for ids of shape {ids.shape}")
-    rows, length = ids.shape
-    spans = Spans(np.empty(0, np.int64), NONE) if find is None else find(ids[valid])
-    ends = np.cumsum(valid.sum(axis=1))
-    first = np.searchsorted(spans.starts, np.append(0, ends))
-    # Positions and, behind them, a number for each row: one array, copied to the device once.
-    flat = np.full(3 * rows * length + rows, PADDING, np.int64)
-    positions, deltas = flat[:-rows].reshape(3, rows, length), flat[-rows:]
-    for row, (begin, end) in enumerate(zip(np.append(0, ends), ends, strict=False)):
-        own = _part(spans, slice(first[row], first[row + 1]), int(begin))
-        found, following = rope_index(int(end - begin), own)
-        positions[:, row, valid[row]] = found
-        padded = find is None and not valid[row].all()
-        # Without vision, transformers counts the position of padding as one of the prompt's.
-        deltas[row] = (max(following, PADDING + 1) if padded else following) - length
-    moved = torch.from_numpy(flat).to(input_ids.device, input_ids.dtype)
-    return moved[:-rows].view(3, rows, length), moved[-rows:].view(rows, 1)
+def _by_type(types: Ints, images: Ints, videos: Ints, merge_size: int) -> Spans:
+    """A span wherever the type is another than before it, and not that of text."""
+    edges = np.flatnonzero(np.diff(types, prepend=0, append=0))
+    starts, lengths = edges[:-1], np.diff(edges)
+    vision = types[starts] != 0
+    starts, lengths = starts[vision], lengths[vision]
+    grids = merged(images, merge_size, "image"), merged(videos, merge_size, "video")
+    return fitted(starts, lengths, types[starts] == VIDEO_TYPE, *grids)
 
 
-def _part(spans: Spans, chosen: slice, begin: int) -> Spans:
-    """Some of the spans, counted from token ``begin`` on."""
-    times = None
-    if spans.times is not None:
-        before = np.append(0, np.cumsum(spans.frames))
-        times = spans.times[before[chosen.start] : before[chosen.stop]]
-    return Spans(spans.starts[chosen] - begin, spans.grids[chosen], times)
+def _counted(input_ids: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Without vision: as transformers before 5 does it, the mask summed."""
+    if mask is not None:
+        found = (mask.long().cumsum(-1) - 1).masked_fill(mask == 0, PADDING)
+        return found.expand(3, -1, -1), found.amax(-1, keepdim=True) + 1 - mask.shape[-1]
+    if input_ids is None:
+        raise BadSpans("neither input_ids nor attention_mask: one of them says how long rows are")
+    rows, length = input_ids.shape
+    found = torch.arange(length, device=input_ids.device).expand(3, rows, -1)
+    return found, input_ids.new_zeros(rows, 1)
+
+
+def _is_text(*given: object) -> bool:
+    return all(one is None for one in given)
+
+
+def _tensor(given: Any) -> Tensor | None:
+    """Lists and arrays too, of numbers, of lists and of tensors."""
+    if given is None or isinstance(given, Tensor):
+        return given
+    return torch.stack([torch.as_tensor(one) for one in given]) if len(given) else None
 
 
 def _tokens(config: Any) -> QwenTokens:
     return QwenTokens(config.image_token_id, config.video_token_id, config.vision_start_token_id)
-
-
-def _grids(grids: NDArray[np.int64] | None) -> Ints:
-    return NONE if grids is None else grids

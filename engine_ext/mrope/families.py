@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine_ext.mrope import short
 from engine_ext.mrope.spans import BadSpans, Ints, Spans, by_frame, fitted, merged, runs
 
 NONE = np.empty((0, 3), np.int64)
@@ -51,8 +52,7 @@ def qwen2_vl(ids: Ints, tokens: QwenTokens, images: Ints, videos: Ints, merge_si
     Raises:
         BadSpans: the grids do not fit the prompt.
     """
-    merged_videos = merged(videos, merge_size, "video")
-    return _qwen(ids, tokens, merged(images, merge_size, "image"), merged_videos)
+    return _qwen(ids, tokens, images, videos, merge_size, frames_apart=False)
 
 
 def qwen2_5_vl(
@@ -80,8 +80,11 @@ def qwen2_5_vl(
         )
     spans = qwen2_vl(ids, tokens, images, videos, merge_size)
     frames = spans.frames
+    if frames.max(initial=1) == 1:
+        return spans  # each is at its time 0
     steps = np.zeros(len(frames), seconds.dtype)
-    steps[_is_video(ids, tokens, spans.starts)] = seconds
+    is_video = _is_video(ids, tokens, spans.starts)
+    steps[is_video] = seconds[: is_video.sum()]
     numbers = np.arange(int(frames.sum())) - np.repeat(spans.first_frames, frames)
     times = numbers.astype(seconds.dtype) * np.repeat(steps, frames)
     times = times * np.asarray(tokens_per_second, _factor_dtype(seconds, tokens_per_second))
@@ -90,13 +93,21 @@ def qwen2_5_vl(
 
 def qwen3_vl(ids: Ints, tokens: QwenTokens, images: Ints, videos: Ints, merge_size: int) -> Spans:
     """The spans of a Qwen3-VL prompt. Arguments and errors as in `qwen2_vl`."""
-    frames = by_frame(merged(videos, merge_size, "video"))
-    return _qwen(ids, tokens, merged(images, merge_size, "image"), frames)
+    return _qwen(ids, tokens, images, videos, merge_size, frames_apart=True)
 
 
 def glm4v(ids: Ints, tokens: GlmTokens, images: Ints, videos: Ints, merge_size: int) -> Spans:
     """The spans of a GLM4V prompt. Arguments and errors as in `qwen2_vl`."""
-    starts, lengths = runs(ids == tokens.image)
+    is_vision = ids == tokens.image
+    begins, ends = ((ids == token).tobytes() for token in (tokens.video_start, tokens.video_end))
+
+    def is_video_from(start: int) -> bool:
+        return begins.rfind(1, 0, start) > ends.rfind(1, 0, start)
+
+    found = short.find(is_vision, is_video_from, images, videos, merge_size, frames_apart=True)
+    if found is not None:
+        return found
+    starts, lengths = runs(is_vision)
     frames = by_frame(merged(videos, merge_size, "video"))
     marks = np.flatnonzero((ids == tokens.video_start) | (ids == tokens.video_end))
     last = np.searchsorted(marks, starts) - 1
@@ -105,17 +116,32 @@ def glm4v(ids: Ints, tokens: GlmTokens, images: Ints, videos: Ints, merge_size: 
     return fitted(starts, lengths, is_video, merged(images, merge_size, "image"), frames)
 
 
-def _qwen(ids: Ints, tokens: QwenTokens, images: Ints, videos: Ints) -> Spans:
-    starts, lengths = runs((ids == tokens.image) | (ids == tokens.video))
-    alone = np.flatnonzero(ids[starts - 1] != tokens.vision_start)  # token -1 is no start either
-    if starts.size and starts[0] == 0:
-        alone = np.concatenate([[0], alone])
-    if alone.size:
+def _qwen(
+    ids: Ints, tokens: QwenTokens, images: Ints, videos: Ints, merge_size: int, frames_apart: bool
+) -> Spans:
+    is_vision = (ids == tokens.image) | (ids == tokens.video)
+
+    def is_video_from(start: int) -> bool | None:
+        begins = start > 0 and ids[start - 1] == tokens.vision_start
+        return bool(ids[start] == tokens.video) if begins else None
+
+    found = short.find(is_vision, is_video_from, images, videos, merge_size, frames_apart)
+    if found is not None:
+        return found
+    starts, lengths = runs(is_vision)
+    begun = ids[starts - 1] == tokens.vision_start
+    begun[:1] &= starts[:1] > 0  # token -1 is none before the first
+    count = int(begun.sum())
+    if not begun[:count].all():  # the engines would take it for the image or video that follows
         raise BadSpans(
-            f"the vision span at token {starts[alone[0]]} does not follow the token"
-            f" {tokens.vision_start} that begins one"
+            f"the vision span at token {starts[begun.argmin()]} does not follow the token"
+            f" {tokens.vision_start} that begins one, and others come after it"
         )
-    return fitted(starts, lengths, _is_video(ids, tokens, starts), images, videos)
+    starts, lengths = starts[:count], lengths[:count]  # behind the last they are text
+    clips = merged(videos, merge_size, "video")
+    clips = by_frame(clips) if frames_apart else clips
+    pictures = merged(images, merge_size, "image")
+    return fitted(starts, lengths, _is_video(ids, tokens, starts), pictures, clips)
 
 
 def _is_video(ids: Ints, tokens: QwenTokens, starts: Ints) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 The scheme is that of Qwen2-VL (arXiv:2409.12191, section 2.1): a text token advances all three axes
 by one; a vision token has its frame, row and column, counted from one past the largest position
 before it. So where the spans are and how large each is gives every position by sums; what remains
-is to write them, spans of one grid behind texts of one length together.
+is to write them, spans of one grid behind texts of one length together; few spans go the short way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from engine_ext.mrope import short
 from engine_ext.mrope.spans import BadSpans, Ints, Spans
 
 
@@ -32,6 +33,8 @@ def rope_index(length: int, spans: Spans, out: Ints | None = None) -> tuple[Ints
     """
     if out is None:
         out = np.empty((3, length), np.int64)
+    if len(spans.starts) <= short.FEW and (following := short.write(out, spans)) is not None:
+        return out, following
     gaps = _gaps(length, spans.starts, spans.tokens)
     before, rest = gaps[:-1], int(gaps[-1])
     # Positions are counted from 0 in each unit first: a text and the span behind it ...

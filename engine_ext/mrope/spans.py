@@ -107,7 +107,7 @@ def by_frame(grids: Ints) -> Ints:
 def fitted(
     starts: Ints, lengths: Ints, is_video: NDArray[np.bool_], images: Ints, videos: Ints
 ) -> Spans:
-    """The runs of vision tokens with their grids.
+    """The runs of vision tokens with their grids; grids left over are of what was cut off.
 
     Args:
         starts: (n,), first token of each run.
@@ -117,22 +117,24 @@ def fitted(
         videos: (b, 3), merged.
 
     Raises:
-        BadSpans: other counts of runs than of grids, or a run of another length than its grid.
+        BadSpans: fewer grids than runs, or a run of another length than its grid.
     """
-    count = int(is_video.sum())
-    if (len(starts) - count, count) != (len(images), len(videos)):
+    clips = int(is_video.sum())
+    pictures = len(starts) - clips
+    if pictures > len(images) or clips > len(videos):
         raise BadSpans(
-            f"the prompt has {len(starts) - count} image spans and {count} video spans, the grids"
-            f" are of {len(images)} images and {len(videos)} video spans"
+            f"the prompt has {pictures} image spans and {clips} video spans, the grids are of"
+            f" {len(images)} images and {len(videos)} video spans; give those of every span"
         )
     grids = np.empty((len(starts), 3), np.int64)
-    grids[is_video], grids[~is_video] = videos, images
+    grids[is_video], grids[~is_video] = videos[:clips], images[:pictures]
     spans = Spans(starts, grids)
     wrong = np.flatnonzero(spans.tokens != lengths)
     if wrong.size:
         first = wrong[0]
         raise BadSpans(
             f"the vision span at token {starts[first]} has {lengths[first]} tokens, its grid"
-            f" {tuple(grids[first].tolist())} after merging makes {spans.tokens[first]}"
+            f" {tuple(grids[first].tolist())} after merging makes {spans.tokens[first]}: cut a"
+            " prompt before an image or behind it, not within"
         )
     return spans

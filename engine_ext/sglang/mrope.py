@@ -7,7 +7,7 @@ its own: what they know they compute with `engine_ext.mrope`, anything else SGLa
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,20 @@ from engine_ext.mrope.spans import Ints, Spans
 Positions = tuple[Tensor, Tensor]
 """(3, 1, S) in the dtype of the ids, and (1, 1): the position of the next token less S."""
 
+
+class Found(NamedTuple):
+    """Ours for one request.
+
+    Args:
+        kind: the model type, and of what the request consists.
+        seconds: from frame to frame, of each of its videos; 0 where time is not counted in seconds.
+    """
+
+    kind: tuple[str, ...]
+    seconds: frozenset[float]
+    positions: Positions
+
+
 FIND = {
     "qwen2_vl": mrope.qwen2_vl,
     "qwen3_vl": mrope.qwen3_vl,
@@ -27,6 +41,8 @@ FIND = {
     "qwen3_5_moe": mrope.qwen3_vl,
 }
 """By SGLang's model type, beside `qwen2_5_vl`, whose videos count seconds."""
+COUNTED = (torch.float32, torch.float64, torch.int64)
+"""Of seconds: the dtypes in which numpy multiplies as torch does."""
 
 
 def qwen(
@@ -41,7 +57,7 @@ def qwen(
     video_grid_thw: Any = None,
     second_per_grid_ts: Any = None,
     **_: Any,
-) -> Positions | None:
+) -> Found | None:
     """In place of ``MRotaryEmbedding.get_rope_index``; None where that is to do it.
 
     Raises:
@@ -52,11 +68,15 @@ def qwen(
     ids, images, videos = _ids(input_ids), _grids(image_grid_thw), _grids(video_grid_thw)
     if ids[-1] == vision_start_token_id:  # cut off: SGLang raises IndexError
         return None
+    kind, counted = [model_type, *_consists_of(images, videos)], [0.0]
     tokens = mrope.QwenTokens(image_token_id, video_token_id, vision_start_token_id)
     if model_type == "qwen2_5_vl" and tokens_per_second is not None:
         seconds = _seconds(second_per_grid_ts, len(videos))
         if seconds is None:
             return None
+        if len(videos):
+            kind.append(f"seconds of {seconds.dtype}, {tokens_per_second!r} positions each")
+            counted = seconds.tolist()
         spans = mrope.qwen2_5_vl(
             ids, tokens, images, videos, spatial_merge_size, seconds, tokens_per_second
         )
@@ -64,7 +84,7 @@ def qwen(
         spans = FIND[model_type](ids, tokens, images, videos, spatial_merge_size)
     else:
         return None
-    return _positions(input_ids, spans)
+    return Found(tuple(kind), frozenset(counted), _positions(input_ids, spans))
 
 
 def glm4v(
@@ -74,7 +94,7 @@ def glm4v(
     video_grid_thw: Any,
     attention_mask: Tensor | None,
     **_: Any,
-) -> Positions | None:
+) -> Found | None:
     """In place of ``MRotaryEmbedding.get_rope_index_glm4v``; None where that is to do it.
 
     Raises:
@@ -89,7 +109,13 @@ def glm4v(
     )
     images, videos = _grids(image_grid_thw), _grids(video_grid_thw)
     merge_size = hf_config.vision_config.spatial_merge_size
-    return _positions(input_ids, mrope.glm4v(_ids(input_ids), tokens, images, videos, merge_size))
+    spans = mrope.glm4v(_ids(input_ids), tokens, images, videos, merge_size)
+    kind = "glm4v", *_consists_of(images, videos)
+    return Found(kind, frozenset([0.0]), _positions(input_ids, spans))
+
+
+def _consists_of(images: Ints, videos: Ints) -> list[str]:
+    return [kind for kind, grids in (("image", images), ("video", videos)) if len(grids)]
 
 
 def _is_one_prompt(ids: Tensor | None, images: Any, videos: Any) -> bool:
@@ -113,16 +139,19 @@ def _grids(grids: Any) -> Ints:
 
 
 def _seconds(given: Any, count: int) -> Any:
-    """Of each video, in the dtype that SGLang computes with; None for one that numpy has not.
+    """Of each video, in the dtype that SGLang computes with; None where it has several, or another.
 
     Numbers take torch's default dtype there, float32 unless something has changed it.
     """
     if given is None:
         given = torch.ones(count)
     elif not isinstance(given, Tensor):
-        are_tensors = all(isinstance(one, Tensor) for one in given) and len(given)
-        given = torch.stack(list(given)) if are_tensors else torch.tensor([float(s) for s in given])
-    return None if given.dtype == torch.bfloat16 else given.cpu().numpy()
+        dtypes = {one.dtype if isinstance(one, Tensor) else None for one in given}
+        if len(dtypes) > 1:
+            return None
+        are_numbers = dtypes <= {None}
+        given = torch.tensor([float(s) for s in given]) if are_numbers else torch.stack(list(given))
+    return given.cpu().numpy() if given.dtype in COUNTED else None
 
 
 def _positions(ids: Tensor | None, spans: Spans) -> Positions:

@@ -1,12 +1,14 @@
 """Put our rope positions in front of SGLang's, once they have come out equal to the bit.
 
-Each kind of request is computed by both at first. SGLang 0.5.11 and newer are hooked; before, the
-method itself is replaced when SGLang imports `engine_ext.sglang.processors`.
+Each kind of request is computed by both at first, and so are the first frame rates of a kind. What
+ours does not understand is SGLang's to answer, that time. SGLang 0.5.11 and newer are hooked;
+before, the method itself is replaced when SGLang imports `engine_ext.sglang.processors`.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,14 +19,16 @@ from torch import Tensor
 from engine_ext import status
 from engine_ext.mrope import BadSpans
 from engine_ext.sglang.log import logger
-from engine_ext.sglang.mrope import Positions, glm4v, qwen
+from engine_ext.sglang.mrope import Found, Positions, glm4v, qwen
 
 ROTARY = "sglang.srt.layers.rotary_embedding.MRotaryEmbedding"
-OURS: dict[str, Callable[..., Positions | None]] = {
+OURS: dict[str, Callable[..., Found | None]] = {
     "get_rope_index": qwen,
     "get_rope_index_glm4v": glm4v,
 }
 """By the name of SGLang's function, a static method of ``ROTARY``."""
+ENOUGH = 16
+"""Frame rates of a kind that have come out equal, from which on its others are not compared."""
 
 
 def hook() -> None:
@@ -50,48 +54,48 @@ class Proving:
     An AROUND hook: called with SGLang's function and the arguments of a request.
     """
 
-    def __init__(self, name: str, ours: Callable[..., Positions | None]) -> None:
+    def __init__(self, name: str, ours: Callable[..., Found | None]) -> None:
         self.name = name
         self.ours = ours
-        self.signature = inspect.signature(ours)
-        self.proven: set[tuple[str, ...]] = set()
+        self.proven: dict[tuple[str, ...], frozenset[float]] = {}
         self.has_failed = False
+        self.has_raised = False
 
     def __call__(self, stock: Callable[..., Positions], *args: Any, **kwargs: Any) -> Positions:
         found = None if self.has_failed else self._try(*args, **kwargs)
         if found is None:
             return stock(*args, **kwargs)
-        kind = self._kind(*args, **kwargs)
-        if kind in self.proven:
-            return found
+        kind, seconds, positions = found
+        known = self.proven.get(kind, frozenset())
+        if seconds <= known or len(known) >= ENOUGH:
+            return positions
         expected = stock(*args, **kwargs)
-        if all(map(_are_equal, found, expected)):
-            self.proven.add(kind)
-            logger.info(
-                "engine_ext: %s, %s: equal to SGLang's, in use from now on", self.name, kind
-            )
-            status.record(status.POSITIONS, {"function": self.name, "in_use": kind}, logger)
+        if all(map(_are_equal, positions, expected)):
+            self.proven[kind] = known | seconds
+            if not known:
+                logger.info(
+                    "engine_ext: %s, %s: equal to SGLang's, in use from now on", self.name, kind
+                )
+                status.record(status.POSITIONS, {"function": self.name, "in_use": kind}, logger)
         else:
             self.has_failed = True
             logger.error("engine_ext: %s, %s: not equal, left to SGLang", self.name, kind)
         return expected
 
-    def _try(self, *args: Any, **kwargs: Any) -> Positions | None:
+    def _try(self, *args: Any, **kwargs: Any) -> Found | None:
         """Ours, or None where SGLang is to answer, or to raise."""
         try:
             return self.ours(*args, **kwargs)
         except BadSpans as error:
             logger.debug("engine_ext: %s: left to SGLang: %s", self.name, error)
-        except Exception:
-            self.has_failed = True
-            logger.exception("engine_ext: %s: failed, left to SGLang", self.name)
+        except Exception as error:
+            logger.log(
+                logging.DEBUG if self.has_raised else logging.WARNING,
+                "engine_ext: %s: a request left to SGLang, as any like it will be: %r",
+                *(self.name, error),
+            )
+            self.has_raised = True
         return None
-
-    def _kind(self, *args: Any, **kwargs: Any) -> tuple[str, ...]:
-        """The model type, and of what the request consists."""
-        given = self.signature.bind(*args, **kwargs).arguments
-        kinds = [kind for kind in ("image", "video") if given.get(f"{kind}_grid_thw") is not None]
-        return (given.get("model_type", "glm4v"), *kinds)
 
 
 def _are_equal(found: Tensor, expected: Tensor) -> bool:

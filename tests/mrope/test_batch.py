@@ -63,10 +63,7 @@ def test_qwen3_vl_is_lmms_engine_s(lmms_engine, rows, side, dtype):
     given_grids = grids(rows, "images"), grids(rows, "videos")
     given_to_both = (model(), ids.to(dtype), *given_grids, mask)
     ours = qwen3_vl_get_rope_index(*given_to_both)
-    theirs = lmms_engine.qwen3_vl_get_rope_index(*given_to_both)
-    if given_grids == (None, None):  # theirs are int64 then, whatever the ids are
-        theirs = [one.to(dtype) for one in theirs]
-    assert equal(ours, theirs)
+    assert equal(ours, lmms_engine.qwen3_vl_get_rope_index(*given_to_both))
 
 
 @given(prompts("qwen3_vl"))
@@ -103,16 +100,48 @@ def test_a_row_of_text_between_rows_with_images():
     assert deltas.tolist() == [[0], [0], [0]]
 
 
-def test_a_span_across_two_prompts_is_refused():
-    ids = torch.tensor([[TEXT, QWEN.vision_start, QWEN.image], [QWEN.image, TEXT, TEXT]])
-    with pytest.raises(BadSpans, match="span 0 of 1, 2 tokens from 2 on"):
-        qwen3_vl_get_rope_index(model(), ids, torch.tensor([[1, 2, 4]]))
+def test_embeddings_without_ids_are_counted_by_their_mask(lmms_engine):
+    mask = torch.tensor([[0, 1, 1], [1, 1, 0]])
+    given_to_both = model(), None, torch.tensor([[1, 2, 4]]), None, mask
+    ours = qwen3_vl_get_rope_index(*given_to_both)
+    assert equal(ours, lmms_engine.qwen3_vl_get_rope_index(*given_to_both))
 
 
-def test_a_mask_of_another_shape_is_refused():
-    ids = torch.full((2, 3), TEXT)
-    with pytest.raises(BadSpans, match=r"a mask of shape \(2, 4\) for ids of shape \(2, 3\)"):
-        qwen3_vl_get_rope_index(model(), ids, attention_mask=torch.ones(2, 4))
+@pytest.mark.parametrize(
+    "form", [list, np.array, lambda grids: [torch.tensor(grid) for grid in grids]]
+)
+def test_grids_of_any_form(form):
+    ids = torch.tensor([[QWEN.vision_start, QWEN.image, QWEN.vision_start, QWEN.video]])
+    found = qwen3_vl_get_rope_index(model(), ids, form([[1, 2, 2]]), form([[1, 2, 2]]))
+    expected = qwen3_vl_get_rope_index(model(), ids, *[torch.tensor([[1, 2, 2]])] * 2)
+    assert equal(found, expected)
+
+
+@pytest.mark.parametrize("rope_index", [qwen3_vl_get_rope_index, qwen2_5_vl_rope_index])
+def test_what_is_left_over_by_one_row_is_not_the_next_one_s(rope_index):
+    """Only what the last has left is of something that was cut off."""
+    image = [QWEN.vision_start, QWEN.image, QWEN.image]
+    ids = torch.tensor([[*image, TEXT], [*image, QWEN.image]])
+    with pytest.raises(BadSpans, match=r"row 1 of 2: .* at token 1 has 3 tokens, its grid"):
+        rope_index(model(), ids, torch.tensor([[1, 2, 4]] * 3))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"attention_mask": torch.ones(2, 4)}, r"a mask of shape \(2, 4\) for ids of .* \(2, 3\)"),
+        ({"attention_mask": torch.zeros(2, 3)}, "has no token: expected 1 for each and 0 for pad"),
+        ({"input_ids": None, "attention_mask": None}, "neither input_ids nor attention_mask"),
+        ({"image_grid_thw": torch.tensor([1, 2, 4])}, r"image grids of shape \(3,\)"),
+        ({"image_grid_thw": [[1, 2, 4]]}, "row 1 of 2: the prompt has 1 image spans and 0 video"),
+    ],
+)
+@pytest.mark.parametrize("rope_index", [qwen3_vl_get_rope_index, qwen2_5_vl_rope_index])
+def test_a_batch_that_does_not_fit_is_named(rope_index, changes, said):
+    image = [QWEN.vision_start, QWEN.image, QWEN.image]
+    fits = {"input_ids": torch.tensor([image] * 2), "image_grid_thw": torch.tensor([[1, 2, 4]] * 2)}
+    with pytest.raises(BadSpans, match=said):
+        rope_index(model(), **{**fits, **changes})
 
 
 def test_one_copy_brings_all_tensors():

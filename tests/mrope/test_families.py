@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_ext.mrope import BadSpans, glm4v, qwen2_5_vl, qwen2_vl, qwen3_vl, rope_index
+from engine_ext.mrope import BadSpans, glm4v, qwen2_5_vl, qwen2_vl, qwen3_vl, rope_index, short
 from tests.mrope.prompts import GLM, GLM_BEGIN, MERGE, QWEN, TEXT, Prompt, prompts
 
 IMAGE = [QWEN.vision_start, *[QWEN.image] * 2]
@@ -66,22 +66,50 @@ def test_frames_of_glm4v_lie_between_the_tokens_of_a_video():
     ("ids", "images", "videos", "said"),
     [
         (IMAGE, [], [], "has 1 image spans and 0 video spans, the grids are of 0 images and 0"),
-        ([TEXT], [(1, 2, 4)], [], "has 0 image spans and 0 video spans, the grids are of 1 images"),
         (IMAGE, [], [(1, 2, 4)], "has 1 image spans and 0 video spans"),
         (IMAGE, [(1, 2, 6)], [], r"at token 1 has 2 tokens, its grid \(1, 1, 3\) after merging"),
         (IMAGE[:-1], [(1, 2, 4)], [], "at token 1 has 1 tokens"),
         (IMAGE, [(1, 3, 4)], [], r"image 0 has the grid \(1, 3, 4\), .* by the merge size 2"),
         (IMAGE, [(1, 2, 0)], [], r"image 0 has the grid \(1, 2, 0\), expected sizes of at least 1"),
         (IMAGE, [(1, -2, -4)], [], r"\(1, -2, -4\), expected sizes of at least 1"),
-        (IMAGE, [(1, 2, 4)], [(0, 2, 4)], r"video 0 has the grid \(0, 2, 4\)"),
-        (IMAGE[1:], [(1, 2, 4)], [], "at token 0 does not follow the token 103"),
-        ([TEXT, *IMAGE[1:]], [(1, 2, 4)], [], "at token 1 does not follow the token 103"),
+        ([*IMAGE[1:], *IMAGE], [(1, 2, 4)], [], "at token 0 does not follow the token 103"),
+        ([TEXT, *IMAGE[1:], *IMAGE], [(1, 2, 4)], [], "at token 1 does not follow the token 103"),
     ],
 )
 @pytest.mark.parametrize("find", [qwen2_vl, qwen3_vl])
 def test_grids_that_do_not_fit_are_refused(find, ids, images, videos, said):
     with pytest.raises(BadSpans, match=said):
         find(np.array(ids), QWEN, grids(*images), grids(*videos), MERGE)
+
+
+@pytest.mark.parametrize("find", [qwen2_vl, qwen3_vl])
+@pytest.mark.parametrize(
+    ("ids", "starts"),
+    [([TEXT], []), (IMAGE, [1]), ([*IMAGE, TEXT, *IMAGE[1:]], [1]), (IMAGE[1:], [])],
+)
+def test_grids_left_over_and_tokens_without_a_start_are_no_spans(find, ids, starts):
+    found = find(np.array(ids), QWEN, grids((1, 2, 4), (1, 2, 4)), grids((2, 2, 4)), MERGE)
+    assert found.starts.tolist() == starts
+    assert found.grids.tolist() == [[1, 1, 2]] * len(starts)
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen3_vl", "glm4v"])
+@given(data=st.data())
+def test_few_spans_are_found_and_written_as_many_are(family, data):
+    prompt = data.draw(prompts(family))
+    tokens = GLM if family == "glm4v" else QWEN
+    asked = prompt.array(), tokens, *prompt.grids(), MERGE
+    find = {"qwen2_vl": qwen2_vl, "qwen3_vl": qwen3_vl, "glm4v": glm4v}[family]
+    short_way, length = find(*asked), len(prompt.ids)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(short, "FEW", -1)
+        long_way = find(*asked)
+        expected, end = rope_index(length, long_way)
+    assert short_way.starts.tolist() == long_way.starts.tolist()
+    assert short_way.grids.tolist() == long_way.grids.tolist()
+    positions, found_end = rope_index(length, short_way)
+    assert positions.tolist() == expected.tolist()
+    assert found_end == end
 
 
 def test_grids_of_another_shape_are_refused():

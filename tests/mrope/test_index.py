@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_ext.mrope import BadSpans, Spans, rope_index
+from engine_ext.mrope import BadSpans, Spans, rope_index, short
 
 
 def spans(*placed, times=None):
@@ -57,10 +57,13 @@ def layouts(draw):
     return token + draw(st.integers(0, 4)), spans(*placed, times=times)
 
 
-@given(layouts())
-def test_is_the_definition(layout):
+@pytest.mark.parametrize("few", [short.FEW, -1])
+@given(layout=layouts())
+def test_is_the_definition(few, layout):
     length, found = layout
-    positions, end = rope_index(length, found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(short, "FEW", few)
+        positions, end = rope_index(length, found)
     expected, expected_end = by_definition(length, found)
     assert positions.dtype == np.int64
     assert positions.tolist() == expected.tolist()

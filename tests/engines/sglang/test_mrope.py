@@ -2,13 +2,14 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine_ext.sglang.mrope import FIND, glm4v, qwen
-from engine_ext.sglang.positions import Proving, has_parameters_of
+from engine_ext.sglang.positions import ENOUGH, Proving, has_parameters_of
 from tests.engines.limits import IS_OLD_SGLANG
 from tests.mrope.prompts import GLM, MERGE, QWEN, TEXT, prompts
 from tests.mrope.test_batch import equal
@@ -19,6 +20,8 @@ rotary = pytest.importorskip("sglang.srt.layers.rotary_embedding").MRotaryEmbedd
 UNKNOWN = {"qwen3_5", "qwen3_5_moe"} if IS_OLD_SGLANG else set()
 FRAMED = sorted(set(FIND) - {"qwen2_vl"} - UNKNOWN)
 SEARCH = settings(deadline=None)
+FORMS = ["none", "float32", "float64", "list", "list of tensors", "tuple of integers"]
+FORMS += ["numpy float32", "numpy float64"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,7 +61,7 @@ def assert_as_sglang(prompt, found, sglang):
     if not prompt.images and not prompt.videos:
         assert found is None
     else:
-        assert equal(found, sglang())
+        assert equal(found.positions, sglang())
 
 
 @pytest.mark.parametrize("model_type", FRAMED)
@@ -81,7 +84,7 @@ def test_frames_counted_as_sglang(prompt):
 @given(
     prompt=prompts("qwen2_5_vl"),
     per_second=st.sampled_from([1, 2, 4, 25, 2.0, 1.5]),
-    given_as=st.sampled_from(["none", "float32", "float64", "list", "list of tensors"]),
+    given_as=st.sampled_from(FORMS),
     data=st.data(),
 )
 def test_seconds_as_sglang(prompt, per_second, given_as, data):
@@ -93,9 +96,45 @@ def test_seconds_as_sglang(prompt, per_second, given_as, data):
         "float64": torch.tensor(seconds, dtype=torch.float64),
         "list": seconds,
         "list of tensors": [torch.tensor(one) for one in seconds],
+        "tuple of integers": tuple(int(one) for one in seconds),
+        "numpy float32": np.array(seconds, np.float32),
+        "numpy float64": np.array(seconds),
     }
     request = asked("qwen2_5_vl", ids, images, videos, forms[given_as], per_second)
     assert_as_sglang(prompt, qwen(**request), lambda: rotary.get_rope_index(**request))
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        torch.tensor([0.3, 0.7], dtype=torch.float16),
+        [torch.tensor(0.3), torch.tensor(0.7, dtype=torch.float64)],
+        [torch.tensor(0.3, dtype=torch.float64), 0.7],
+        torch.tensor([0.3, 0.7, 0.9]),
+        torch.tensor([[0.3], [0.7]]),
+    ],
+)
+def test_seconds_that_ours_does_not_know_are_sglang_s_to_count(seconds, request_of_a_video):
+    grids = torch.tensor([[1, 2, 2], [1, 2, 2]])
+    twice = torch.cat([request_of_a_video["input_ids"]] * 2, 1)
+    request = {**request_of_a_video, "input_ids": twice, "video_grid_thw": grids}
+    calls, proving = [], Proving("get_rope_index", qwen)
+    for number in (1, 2):
+        found = proving(counted(calls), **{**request, "second_per_grid_ts": seconds})
+        assert equal(found, rotary.get_rope_index(**{**request, "second_per_grid_ts": seconds}))
+        assert len(calls) == number
+    assert not proving.proven
+
+
+def test_each_frame_rate_is_proven_until_enough_have_been(request_of_a_video):
+    calls, proving = [], Proving("get_rope_index", qwen)
+    for number in range(ENOUGH):
+        seconds = torch.tensor([1 + number / 7])
+        for _ in range(2):
+            proving(counted(calls), **{**request_of_a_video, "second_per_grid_ts": seconds})
+        assert len(calls) == number + 1
+    proving(counted(calls), **{**request_of_a_video, "second_per_grid_ts": torch.tensor([99.0])})
+    assert len(calls) == ENOUGH
 
 
 def test_seconds_in_bfloat16_are_left_to_sglang(default_dtype):
@@ -167,6 +206,12 @@ def request_of_an_image():
     return asked("qwen3_vl", ids, torch.tensor([[1, 2, 2]]), None)
 
 
+@pytest.fixture
+def request_of_a_video():
+    ids = torch.tensor([[TEXT, QWEN.vision_start, QWEN.video, TEXT]])
+    return asked("qwen2_5_vl", ids, None, torch.tensor([[1, 2, 2]]))
+
+
 def counted(calls):
     def stock(**request):
         calls.append(request)
@@ -186,7 +231,12 @@ def test_a_kind_is_computed_by_us_once_it_came_out_equal(request_of_an_image):
 
 def test_one_difference_leaves_all_to_sglang(request_of_an_image, caplog):
     calls = []
-    proving = Proving("get_rope_index", lambda **request: [one + 1 for one in qwen(**request)])
+
+    def wrong(**request):
+        found = qwen(**request)
+        return found._replace(positions=[one + 1 for one in found.positions])
+
+    proving = Proving("get_rope_index", wrong)
     for _ in range(2):
         found = proving(counted(calls), **request_of_an_image)
         assert equal(found, rotary.get_rope_index(**request_of_an_image))
@@ -194,19 +244,31 @@ def test_one_difference_leaves_all_to_sglang(request_of_an_image, caplog):
     assert "not equal, left to SGLang" in caplog.text
 
 
-def test_one_failure_leaves_all_to_sglang(request_of_an_image, caplog):
-    calls = []
-
-    def fails(**request):
-        calls.append(request)
-        raise KeyError("unforeseen")
-
-    proving = Proving("get_rope_index", fails)
+@pytest.mark.parametrize(
+    "odd", [{"image_grid_thw": [[1, 4], [4]]}, {"image_grid_thw": None, "video_grid_thw": "none"}]
+)
+def test_a_request_that_is_not_understood_changes_nothing_for_the_next(
+    request_of_an_image, odd, caplog
+):
+    calls, proving = [], Proving("get_rope_index", qwen)
+    asked_for = {**request_of_an_image, **odd}
+    raised = outcome(lambda: rotary.get_rope_index(**asked_for))
+    assert issubclass(raised, Exception)
     for _ in range(2):
-        found = proving(rotary.get_rope_index, **request_of_an_image)
-        assert equal(found, rotary.get_rope_index(**request_of_an_image))
-    assert len(calls) == 1
-    assert "failed, left to SGLang" in caplog.text
+        assert outcome(lambda: proving(counted(calls), **asked_for)) is raised
+    assert caplog.text.count("a request left to SGLang") == 1
+    for _ in range(2):
+        proving(counted(calls), **request_of_an_image)
+    assert len(calls) == 3
+
+
+def test_seconds_of_none_change_nothing_for_the_next(request_of_a_video):
+    calls, proving = [], Proving("get_rope_index", qwen)
+    with pytest.raises(TypeError):
+        proving(counted(calls), **{**request_of_a_video, "second_per_grid_ts": [None]})
+    for _ in range(2):
+        proving(counted(calls), **{**request_of_a_video, "second_per_grid_ts": [0.3]})
+    assert len(calls) == 2
 
 
 def test_grids_that_do_not_fit_are_sglang_s_to_judge(request_of_an_image):
