@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import gpu_server_tables, gpu_summary
+from benchmarks.gaps_tables import gaps
 from benchmarks.pixels_tables import hosts, rates, stages
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
@@ -32,6 +33,7 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "pixel hosts": ("pixels", hosts),
     "pixel stages": ("pixels", stages),
     "pixel rates": ("pixels", rates),
+    "gaps": ("gaps", gaps),
     "gpu server": ("gpu_server", gpu_server_tables.speeds),
     "gpu answers": ("gpu_server", gpu_server_tables.answers),
 }

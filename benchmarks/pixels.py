@@ -3,22 +3,25 @@
     python -m benchmarks.pixels --engine sglang --family qwen2_5_vl
 
 Starts the stock command over a checkpoint with a released model's projection (or ``--tiny``: with
-next to none, so that the host is what shows), the extension off and with pixels by turns.
-Photographs go to each server one after the other, timed by stages in the engine's own processes
-(`benchmarks.stages`), then four at a time by vLLM's load generator. By default the tower's blocks
+next to none, so that the host is what shows), the extension off and with pixels by turns, and
+SGLang also as it hashes least by itself. Photographs go to each server one after the other, timed
+by stages in the engine's own processes (`benchmarks.stages`), then four at a time by vLLM's load
+generator; with ``--clip`` clips, one after the other alone. By default the tower's blocks
 are stubbed (they return what they get): what a CPU takes for them would hide the rest, so the rates
 are a ceiling. With ``--blocks`` they are as they are.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from PIL import Image
 from rich.table import Table
 
 from benchmarks import device as devices
@@ -29,12 +32,13 @@ from benchmarks.record import Row, compared
 from benchmarks.serve_arms import Arms
 from benchmarks.serve_load import QUESTION, Load, photograph
 from benchmarks.serve_model import TOWER_OF, make
-from benchmarks.serve_tables import OFF, PIXELS
-from benchmarks.stages import HOST, STAGES
+from benchmarks.serve_tables import BEST, OFF, PIXELS
+from benchmarks.stages import HASHED, HOST, SCHEDULER, STAGES
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
 from engine_ext.installed import installed_version
 from evals.asking import ask
+from evals.checkpoints.avi import encode_avi
 from evals.data_url import data_url
 from evals.engines import ENGINES
 from evals.project import ENVIRONMENTS
@@ -42,7 +46,16 @@ from evals.servers import Server, end_on_sigterm
 
 WHAT = "pixels"
 SIZES = {"448": (448, 448), "1080p": (1920, 1080)}
+CLIP, FRAMES, FPS = (1280, 720), 64, 2
+"""A clip: pixels, width and height; SGLang takes two frames a second."""
 WARMING = 3
+BESIDE: Mapping[str, Mapping[str, str]] = {
+    "sglang": {BEST: {"ENGINE_EXT": "off", "SGLANG_MM_PRECOMPUTE_HASH": "1"}},
+    "vllm": {},
+}
+"""Variables of stock by which its scheduler hashes nothing: arms beside those of every engine."""
+BEST_SETTINGS = {BEST: {"mm_preprocess_cache_size_mb": 1024}}
+"""Images are known by their content then. None is asked for twice, so the cache holds none."""
 FIRST = 500_000  # number of the first photograph here; those of loads are smaller
 
 
@@ -56,6 +69,7 @@ def main() -> None:
     add("--blocks", type=int, default=0, help="of the vision tower (default: one, stubbed)")
     add("--tiny", action="store_true", help="the tiny checkpoint's own tower: all but it shows")
     add("--size", choices=tuple(SIZES), default="1080p", help="of photographs (default 1080p)")
+    add("--clip", action="store_true", help=f"clips of {FRAMES} frames of 720p, not photographs")
     add("--requests", type=int, default=8, help="one after the other (default 8)")
     add("--at-once", type=int, default=16, help="requests, four at a time (default 16)")
     add("--rounds", type=int, default=2, help="starts of each arm (default 2)")
@@ -71,6 +85,7 @@ def main() -> None:
     tower = f"tiny {options.family}" if options.tiny else TOWER_OF[options.family]
     shown = f"{tower} with {blocks}"
     size = SIZES[options.size]
+    loads = [] if options.clip else [Load(size, 1, 4, options.at_once)]
     with (
         recording(table, WHAT, options.results) as rows,
         tempfile.TemporaryDirectory(prefix="engine_ext-pixels-") as name,
@@ -79,14 +94,16 @@ def main() -> None:
         model = make(options.family, None if options.tiny else max(1, options.blocks), folder)
         arms = Arms(
             *(WHAT, ENGINES[options.engine], model, options.generator, folder),
-            {PIXELS: {"ENGINE_EXT": "linear,mrope,pixels"}},
+            {**BESIDE[options.engine], PIXELS: {"ENGINE_EXT": "linear,mrope,pixels"}},
             stages.environ(folder, is_stubbed=is_stubbed),
+            BEST_SETTINGS,
         )
-        one_by_one = OneByOne(folder, size, options.requests)
+        one_by_one = OneByOne(folder, clip if options.clip else picture(size), options.requests)
         try:
-            arms.measure([Load(size, 1, 4, options.at_once)], options.rounds, one_by_one.ask)
+            arms.measure(loads, options.rounds, one_by_one.ask)
         finally:
-            rows += one_by_one.rows(f"{shown}, {Load(size, 1, 1, 1).shown}")
+            media = Load(CLIP, FRAMES, 1, 1) if options.clip else Load(size, 1, 1, 1)
+            rows += one_by_one.rows(f"{shown}, {media.shown}")
             rows += arms.rows(shown)
 
 
@@ -95,21 +112,21 @@ class OneByOne:
 
     Args:
         folder: where the engine's processes write their stages.
-        size: pixels, width and height.
+        media: the content part of a number.
         count: requests to each server, after some that warm it.
     """
 
-    def __init__(self, folder: Path, size: tuple[int, int], count: int) -> None:
-        self.folder, self.size, self.count = folder, size, count
+    def __init__(self, folder: Path, media: Callable[[int], dict[str, Any]], count: int) -> None:
+        self.folder, self.media, self.count = folder, media, count
         self.found: dict[str, list[dict[str, float]]] = {}
         self.asked = FIRST
 
     def ask(self, arm: str, server: Server) -> None:
-        """Photographs that no server has seen, to be answered by one token."""
+        """What no server has seen, to be answered by one token."""
         client, found = server.client(), self.found.setdefault(arm, [])
         for number in range(-WARMING, self.count):
             self.asked += 1
-            content = _question(self.asked, self.size)
+            content = [self.media(self.asked), {"type": "text", "text": QUESTION}]
             stages.take(self.folder)
             begun = perf_counter()
             ask(client, server.model, content, max_tokens=1)
@@ -123,7 +140,7 @@ class OneByOne:
         """A row for each stage and arm, and for their sums; nothing unless all arms were asked."""
         if not all(self.found.get(arm) for arm in (OFF, PIXELS)):
             return
-        for name in (*STAGES, HOST_TIME, WHOLE, BYTES):
+        for name in (*STAGES, SCHEDULER, HASHED, HOST_TIME, WHOLE, BYTES):
             times = {arm: Times.of([one[name] for one in self.found[arm]]) for arm in self.found}
             if all(each.median for each in times.values()):
                 yield from compared(times, OFF, **_fields(name, shape))
@@ -144,9 +161,23 @@ def _fields(name: str, shape: str) -> Mapping[str, Any]:
     }
 
 
-def _question(number: int, size: tuple[int, int]) -> list[dict[str, Any]]:
-    url = data_url("image/jpeg", photograph(number, size))
-    return [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": QUESTION}]
+def picture(size: tuple[int, int]) -> Callable[[int], dict[str, Any]]:
+    """Photographs of a size, as content parts of OpenAI's API."""
+
+    def part(number: int) -> dict[str, Any]:
+        url = data_url("image/jpeg", photograph(number, size))
+        return {"type": "image_url", "image_url": {"url": url}}
+
+    return part
+
+
+def clip(number: int) -> dict[str, Any]:
+    """Photographs that take turns; another first one for every number."""
+    pictures = [photograph(each, CLIP) for each in (number, FIRST, FIRST + 1)]
+    frames = [Image.open(io.BytesIO(picture)) for picture in pictures]
+    own, others = frames[:1], frames[1:] * FRAMES
+    url = data_url("video/avi", encode_avi([*own, *others[: FRAMES - 1]], FPS))
+    return {"type": "video_url", "video_url": {"url": url}}
 
 
 def table(rows: Sequence[Row]) -> Table:

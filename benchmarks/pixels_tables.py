@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.serve_tables import OFF, PIXELS
-from benchmarks.stages import STAGES
+from benchmarks.serve_tables import OFF
+from benchmarks.stages import HASHED, SCHEDULER, STAGES
 from benchmarks.tables import Point, Row, interval, points, ratio, three_digits
 from evals.markdown import table
 
@@ -22,22 +22,22 @@ def hosts(rows: Sequence[Row]) -> str:
     """Bytes that travel, and the time from the decoded image to what the tower gets."""
     lines = []
     for image, found in by_image(rows).items():
-        size = found[BYTES]
-        sent = [f"{float(size[arm]['median']):.0f}" for arm in (OFF, PIXELS)]
-        lines.append([*image, *sent])
-        for what in (HOST_TIME, WHOLE):
-            one = found[what]
-            lines[-1] += [interval(one[OFF]), interval(one[PIXELS]), ratio(one[PIXELS])]
-    columns = ["engine", "tower and image", "bytes a patch, off", "pixels"]
-    columns += ["image to tower, off, ms", "pixels", "better by"]
-    return table([*columns, "whole request, off, ms", "pixels", "better by"], lines)
+        for arm, size in found[BYTES].items():
+            cells = [*image, arm, f"{float(size['median']):.0f}"]
+            cells += _better(found[HOST_TIME][arm])
+            for what in (SCHEDULER, HASHED):
+                cells.append(interval(found[what][arm]) if what in found else "-")
+            lines.append([*cells, *_better(found[WHOLE][arm])])
+    columns = ["engine", "tower and image", "", "bytes a patch", f"{HOST_TIME}, ms", "better by"]
+    columns += [f"{SCHEDULER}, ms", "of it hashing", f"{WHOLE}, ms", "better by"]
+    return table(columns, lines)
 
 
 def stages(rows: Sequence[Row]) -> str:
     """Milliseconds of each stage, and its share of the whole request."""
     lines = []
     for image, found in by_image(rows).items():
-        for arm in (OFF, PIXELS):
+        for arm in found[WHOLE]:
             spent = [median(found, stage, arm) for stage in STAGES]
             whole = median(found, WHOLE, arm)
             cells = [_share(each, whole) for each in (*spent, whole - sum(spent))]
@@ -54,18 +54,13 @@ def rates(rows: Sequence[Row]) -> str:
         found.setdefault((off["engine"], off["shape"]), {})[what] = point
     lines = []
     for image, own in found.items():
-        cells = [
-            cell
-            for what in ("requests/s", "first token")
-            for cell in (
-                interval(own[what][OFF]),
-                interval(own[what][PIXELS]),
-                ratio(own[what][PIXELS]),
-            )
-        ]
-        lines.append([*image, *cells])
-    columns = ["engine", "tower and image", "requests/s, off", "pixels", "better by"]
-    return table([*columns, "first token, off, ms", "pixels", "better by"], lines)
+        for arm in own["requests/s"]:
+            cells = [
+                cell for what in ("requests/s", "first token") for cell in _better(own[what][arm])
+            ]
+            lines.append([*image, arm, *cells])
+    columns = ["engine", "tower and image", "", "requests/s", "better by"]
+    return table([*columns, "first token, ms", "better by"], lines)
 
 
 def by_image(rows: Sequence[Row]) -> Mapping[Image, dict[str, Point]]:
@@ -80,6 +75,10 @@ def by_image(rows: Sequence[Row]) -> Mapping[Image, dict[str, Point]]:
 
 def median(found: Mapping[str, Point], what: str, arm: str) -> float:
     return float(found[what][arm]["median"]) if what in found else 0.0
+
+
+def _better(row: Row) -> tuple[str, str]:
+    return interval(row), "" if row["provider"] == OFF else ratio(row)
 
 
 def _share(spent: float, whole: float) -> str:

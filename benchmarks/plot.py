@@ -2,8 +2,8 @@
 
     python -m benchmarks.plot
 
-Needs matplotlib. Writes one PNG for the layer on each device, one for rope positions and one for
-the stages of an image.
+Needs matplotlib. Writes one PNG for the layer on each device, one for rope positions, one for the
+stages of an image and one for the gaps between tokens while images arrive.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from benchmarks.gaps_tables import draw_gaps
 from benchmarks.providers import CONV, LINEAR, OURS
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import SWEPT
@@ -55,6 +56,8 @@ def main() -> None:
     pixels = newest(read(options.results / "pixels.csv"))
     tiny = [row for row in pixels if row["shape"].startswith("tiny")]
     save(draw_stages(tiny), options.pictures / "image-stages.png")
+    gaps = newest(read(options.results / "gaps.csv"))
+    save(draw_gaps(gaps), options.pictures / "gaps.png")
 
 
 def save(figure: Figure, file: Path) -> None:

@@ -56,6 +56,7 @@ class Arms:
         folder: for logs and files of the load.
         environ: variables of each arm but that without the extension, by its name.
         shared: variables of every arm.
+        settings: of the engine, of some arms on top of those of all.
     """
 
     def __init__(
@@ -67,11 +68,12 @@ class Arms:
         folder: Path,
         environ: Mapping[str, Mapping[str, str]],
         shared: Mapping[str, str] | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.what = what
         self.engine, self.model, self.generator, self.folder = engine, model, generator, folder
         self.environ = {OFF: {"ENGINE_EXT": "off"}, **environ}
-        self.shared = shared or {}
+        self.shared, self.settings = shared or {}, settings or {}
         self.measured: dict[tuple[str, Load], list[Measured]] = {}
         self.memory: dict[str, list[float]] = {arm: [] for arm in self.environ}
         self.asked: dict[Load, list[Reply]] = {}
@@ -113,14 +115,15 @@ class Arms:
         written, log = self.folder / "status.jsonl", self.folder / f"{arm}.log"
         written.unlink(missing_ok=True)
         environ = {**self.shared, **self.environ[arm], status.VARIABLE: str(written)}
-        settings = SETTINGS[self.engine.name]
+        settings = {**SETTINGS[self.engine.name], **self.settings.get(arm, {})}
+        features = self.environ[arm]["ENGINE_EXT"]
         with cpu_server(self.engine, self.model, log, environ=environ, **settings) as server:
             lines = status.read(written)
             modules = [one for line in lines for one in line["modules"]]
-            if bool(modules) != (arm != OFF):
+            if bool(modules) != (features != "off"):
                 replaced = ", ".join(one["name"] for one in modules) or "nothing"
                 raise WrongArm(f"the arm {arm!r} replaced {replaced}")
-            if any(PIXELS in line["features"] for line in lines) != (arm == PIXELS):
+            if any(PIXELS in line["features"] for line in lines) != (PIXELS in features):
                 raise WrongArm(f"the arm {arm!r}: pixels are on, or are not")
             yield server
 

@@ -10,6 +10,7 @@ from evals.markdown import table
 from evals.reliability.engines import titled
 
 OFF, ON, PIXELS = "off", "on", "pixels"
+BEST = "off, its best settings"
 
 
 def starts(rows: Sequence[Row]) -> str:

@@ -14,6 +14,8 @@ FILE, STUBBED = "BENCHMARK_STAGES", "BENCHMARK_STUBBED"
 """Environment variables: where to write, and whether the tower's blocks return what they get."""
 WAITS = "BENCHMARK_WAITS"
 """Whether a GPU is waited for at both ends of a call: its work is asynchronous."""
+STEPS = "BENCHMARK_STEPS"
+"""Where to write when tokens came; then what a prompt's tokens attend to is left out, too."""
 SITECUSTOMIZE = "from benchmarks.stages.wrapped import install\n\ninstall()\n"
 
 DECODE, PROCESS, HASH, SEND, RECEIVE, GATHER, NORMALISE, PROJECT, TOWER, LANGUAGE = STAGES = (
@@ -31,6 +33,10 @@ DECODE, PROCESS, HASH, SEND, RECEIVE, GATHER, NORMALISE, PROJECT, TOWER, LANGUAG
 """In the order of a request."""
 HOST = STAGES[1:7]
 """From the decoded image to what the tower gets."""
+SCHEDULER, HASHED = "in the scheduler", "hash in the scheduler"
+"""Of these what is spent by the process that runs the tower, where running texts wait for it; and
+how much of that is hashing."""
+_WAITED_FOR = (HASH, RECEIVE, GATHER, NORMALISE)
 
 
 def environ(folder: Path, *, is_stubbed: bool) -> dict[str, str]:
@@ -44,14 +50,18 @@ def environ(folder: Path, *, is_stubbed: bool) -> dict[str, str]:
 def take(folder: Path) -> tuple[dict[str, float], float]:
     """Milliseconds of each stage since the last call, and bytes a patch where they are sent.
 
-    0 bytes where nothing was sent.
+    And of what is spent where the tower runs. 0 bytes where nothing was sent.
     """
     file = folder / "stages.jsonl"
-    spent = dict.fromkeys(STAGES, 0.0)
+    spent = dict.fromkeys((*STAGES, SCHEDULER, HASHED), 0.0)
     sent, patches = 0, 0
-    for line in file.read_text().splitlines() if file.exists() else ():
-        one = json.loads(line)
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    of_tower = {one["process"] for one in lines if one["stage"] == TOWER}
+    for one in lines:
         spent[one["stage"]] += one["ms"]
+        if one["process"] in of_tower and one["stage"] in _WAITED_FOR:
+            spent[SCHEDULER] += one["ms"]
+            spent[HASHED] += one["ms"] * (one["stage"] == HASH)
         sent += one["bytes"]
         patches += one["patches"]
     file.unlink(missing_ok=True)

@@ -50,8 +50,13 @@ def _wait() -> None:
 
 
 def _write(line: dict[str, object]) -> None:
+    append(os.environ[FILE], {**line, "process": os.getpid()})
+
+
+def append(name: str, line: dict[str, object]) -> None:
+    """Add a line of JSON to a file."""
     # One call in append mode: lines of several processes do not mix.
-    file = os.open(os.environ[FILE], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    file = os.open(name, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, (json.dumps(line) + "\n").encode())
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ from benchmarks.stages import (
     TOWER,
 )
 from benchmarks.stages.clock import Sent, timed
+from benchmarks.stages.steps import marked, unattended
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,20 @@ class Point:
     sent: Sent | None = None
 
 
+@dataclass(frozen=True)
+class Changed:
+    """One that belongs to no stage, and what is made of it."""
+
+    name: str
+    change: Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
 def _of_tensor(_: Any, tensor: Any, *__: Any, **___: Any) -> tuple[int, int]:
     """Rows of patches are of two dimensions, or three; what else is sent is small."""
     return (tensor.nbytes, len(tensor)) if tensor.dim() > 1 and tensor.nbytes > 1e4 else (0, 0)
 
 
-def _family(tower: str, block: str, model: str, *gathers: str) -> list[Point]:
+def _family(tower: str, block: str, model: str, *gathers: str) -> list[Point | Changed]:
     return [
         Point(f"{tower}.forward", TOWER),
         Point(f"{block}.forward", TOWER),
@@ -53,27 +63,36 @@ def _family(tower: str, block: str, model: str, *gathers: str) -> list[Point]:
 
 
 _SGLANG, _VLLM = "sglang.srt", "vllm.model_executor.models"
-POINTS: dict[str, list[Point]] = {
+_GATHERS = ("get_image_feature", "get_video_feature")
+POINTS: dict[str, list[Point | Changed]] = {
     "PIL.ImageFile": [Point("ImageFile.load", DECODE)],
     "PIL.Image": [Point("Image.convert", DECODE)],
     "transformers.image_processing_utils": [Point("BaseImageProcessor.__call__", PROCESS)],
+    "transformers.video_processing_utils": [Point("BaseVideoProcessor.__call__", PROCESS)],
+    f"{_SGLANG}.utils.video_decoder": [Point("VideoDecoderWrapper.get_frames_as_tensor", DECODE)],
     f"{_SGLANG}.multimodal.media_artifacts.base": [Point("snapshot_media", HASH)],
     f"{_SGLANG}.managers.mm_utils": [
         Point("tensor_hash", HASH),
         Point("ShmPointerMMData.__init__", SEND, _of_tensor),
         Point("ShmPointerMMData.materialize", RECEIVE),
     ],
+    f"{_SGLANG}.managers.scheduler_components.batch_result_processor": [
+        Changed("SchedulerBatchResultProcessor.process_batch_result_decode", marked)
+    ],
+    f"{_SGLANG}.layers.attention.torch_native_backend": [
+        Changed("TorchNativeAttnBackend._run_sdpa_forward_extend", unattended)
+    ],
     f"{_SGLANG}.models.qwen2_5_vl": _family(
         "Qwen2_5_VisionTransformer",
         "Qwen2_5_VisionBlock",
         "Qwen2_5_VLForConditionalGeneration",
-        "get_image_feature",
+        *_GATHERS,
     ),
     f"{_SGLANG}.models.qwen3_vl": _family(
         "Qwen3VLMoeVisionModel",
         "Qwen3_VisionBlock",
         "Qwen3VLForConditionalGeneration",
-        "get_image_feature",
+        *_GATHERS,
     ),
     "engine_ext.sglang.sending": [Point("Sent.compact", PROCESS)],
     "engine_ext.pixels.identity": [Point("identity", HASH)],
@@ -106,7 +125,7 @@ def install() -> None:
 class _AfterImport(MetaPathFinder):
     """Lets others find a module, and wraps functions of it once it has been imported."""
 
-    def __init__(self, waiting: dict[str, list[Point]]) -> None:
+    def __init__(self, waiting: dict[str, list[Point | Changed]]) -> None:
         self.waiting = waiting
 
     def find_spec(
@@ -127,11 +146,14 @@ class _AfterImport(MetaPathFinder):
         return spec
 
 
-def _wrap(module: ModuleType, point: Point) -> None:
+def _wrap(module: ModuleType, point: Point | Changed) -> None:
     *owners, name = point.name.split(".")
     owner = functools.reduce(getattr, owners, module)
-    stock = vars(owner)[name]
+    stock = inspect.getattr_static(owner, name)
     call = getattr(owner, name)
+    if isinstance(point, Changed):
+        setattr(owner, name, point.change(call))
+        return
     if "VisionBlock" in point.name and os.environ.get(STUBBED) == "1":
         call = _returns_what_it_gets
     elif point.stage == TOWER:

@@ -8,6 +8,7 @@ BEYOND = TRIED.beyond
 HOOKED = TriedVersions((0, 5, 11), BEYOND, "0.5.11 to 0.5.23")
 ARTIFACTS = TriedVersions((0, 5, 20), BEYOND, "0.5.20 to 0.5.23")
 FINGERPRINTS = TriedVersions((0, 5, 18), BEYOND, "0.5.18 to 0.5.23")
+BESIDE = TriedVersions((0, 5, 17), BEYOND, "0.5.17 to 0.5.23")
 LAYER = TriedVersions((0, 5, 10), BEYOND, "0.5.10 to 0.5.23")
 
 PUBLIC = "stays: it is SGLang's own way in"
@@ -131,11 +132,28 @@ INTERVENTIONS = (
     Intervention(
         f"{_BASE}.process_and_combine_mm_data",
         "overridden: items of pixels say how they are restored and who they are; a client's own, by"
-        " their `MultimodalInputFormat`, are left alone (`sending.py`)",
+        " their `MultimodalInputFormat`, are left alone (`naming.py`)",
         "where all items of a request are, before anyone hashes them",
         HOOKED,
         "the same",
         "#39539",
+    ),
+    Intervention(
+        f"{_BASE}.process_and_combine_mm_data_async",
+        "overridden: where SGLang has no workers for its processor (`mm_processor_executor`), items"
+        " are named by a thread (`sending.py`)",
+        "hashing a clip takes the event loop 0.1 s, by which others' answers go out. GLM-4V's"
+        " processor calls it from 0.5.19 on",
+        BESIDE,
+        "the same",
+    ),
+    Intervention(
+        "sglang.srt.multimodal.cache:build_processor_fingerprint",
+        "called for a copy of the processor whose `uses_media_artifacts_without_cache` is set, and"
+        " which the overridden `process_mm_data_async` asks first (`naming.py`, `sending.py`)",
+        "images of every Qwen-VL are known by what came in, as SGLang does it for Qwen3-VL",
+        ARTIFACTS,
+        "when SGLang does it for all of them",
     ),
     Intervention(
         "sglang.srt.multimodal.processors.qwen_vl:QwenVLImageProcessor.prepare_artifact_batch",

@@ -1,4 +1,4 @@
-"""SGLang's processors of a request, made to send pixels: how they ask, and what an item says.
+"""SGLang's processors of a request, made to send pixels: how they ask for them.
 
 What a client has processed itself, and what is not of whole numbers from 0 to 255, comes as on
 stock.
@@ -6,6 +6,7 @@ stock.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,6 @@ from engine_ext.pixels import (
     PixelValues,
     compact_image,
     compact_video,
-    identity,
     processors,
     restore,
 )
@@ -32,9 +32,16 @@ from engine_ext.pixels.processors import with_settings
 from engine_ext.pixels.values import noise, rows_of
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
+from engine_ext.sglang.naming import knowing_content, name_items
 from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
 
 ROWS = {"image": "pixel_values", "video": "pixel_values_videos"}
+NEWER = (
+    "prepare_artifact_batch",
+    "preprocess_fingerprint_payload",
+    "process_and_combine_mm_data_async",
+)
+"""Methods that not every version of SGLang's processors has."""
 
 
 @dataclass(frozen=True)
@@ -106,14 +113,28 @@ def sending(stock: Any) -> Any:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.sent: dict[str, Sent] = {}
             super().__init__(*args, **kwargs)
+            self.by_content = None
             try:
                 self.sent = _sent(self)
+                self.by_content = knowing_content(self)
             except Exception:
                 logger.exception("engine_ext: images and videos are sent as before")
 
+        async def process_mm_data_async(self, *args: Any, **kwargs: Any) -> Any:
+            # A prompt of tokens SGLang decodes and encodes again, but not on this way.
+            if self.by_content is not None and isinstance(kwargs.get("input_text"), str):
+                try:
+                    knowing = super(Sending, self.by_content)
+                    return await knowing.process_mm_data_async(*args, **kwargs)
+                except Exception:  # the other way tells the client what is wrong, as on stock
+                    logger.debug("engine_ext: not known by what came in", exc_info=True)
+            return await super().process_mm_data_async(*args, **kwargs)
+
         def preprocess_fingerprint_payload(self) -> dict[str, Any]:
-            # No cache of processed images takes these for stock's.
-            return {**super().preprocess_fingerprint_payload(), "engine_ext": "pixels"}
+            # No cache of processed images takes these for stock's, or for another processor's.
+            settings = repr(getattr(self._processor, "image_processor", None))
+            own = {"engine_ext": "pixels", "image_processor": settings}
+            return {**super().preprocess_fingerprint_payload(), **own}
 
         def process_mm_data(
             self, input_text: Any, images: Any = None, videos: Any = None, **kwargs: Any
@@ -130,14 +151,17 @@ def sending(stock: Any) -> Any:
             return found
 
         def process_and_combine_mm_data(self, *args: Any, **kwargs: Any) -> Any:
-            items, *others = super().process_and_combine_mm_data(*args, **kwargs)
-            for item in items:
-                kind = "image" if item.is_image() else "video"
-                if kind in self.sent and _is_of_pixels(item):
-                    _say_what_it_is(item, kind, self.sent[kind])
-                if isinstance(item.feature, Tensor):
-                    item.set_pad_value()  # by what it is: nothing to hash for the scheduler
-            return (items, *others)
+            found = super().process_and_combine_mm_data(*args, **kwargs)
+            name_items(found[0], self.sent)
+            return found
+
+        async def process_and_combine_mm_data_async(self, *args: Any, **kwargs: Any) -> Any:
+            if self.mm_processor_executor is not None:
+                return await super().process_and_combine_mm_data_async(*args, **kwargs)
+            found = super().process_and_combine_mm_data(*args, **kwargs)
+            # Beside the event loop, by which others' answers go out meanwhile.
+            await asyncio.to_thread(name_items, found[0], self.sent)
+            return found
 
         def prepare_artifact_batch(self, entries: Any, **kwargs: Any) -> Any:
             """Images that are known by their content (0.5.20 and newer)."""
@@ -154,10 +178,9 @@ def sending(stock: Any) -> Any:
                 sent.append(replace(artifact, feature=pixels, model_specific_data=beside))
             return sent
 
-    if not hasattr(stock, "prepare_artifact_batch"):
-        del Sending.prepare_artifact_batch
-    if not hasattr(stock, "preprocess_fingerprint_payload"):
-        del Sending.preprocess_fingerprint_payload
+    for method in NEWER:
+        if not hasattr(stock, method):
+            delattr(Sending, method)
     Sending.__name__, Sending.__qualname__ = stock.__name__, stock.__qualname__
     return Sending
 
@@ -191,23 +214,6 @@ def _giving_pixels(processor: Any, sent: Mapping[str, Sent]) -> Any:
         name = f"{kind}_processor"
         setattr(giving, name, with_settings(getattr(processor, name), one.settings))
     return giving
-
-
-def _say_what_it_is(item: Any, kind: str, sent: Sent) -> None:
-    """Of an item of pixels: how it is restored, and who it is, unless somebody has named it."""
-    item.model_specific_data.update(sent.beside)
-    if item.hash is None:
-        grid = item.model_specific_data[f"{kind}_grid_thw"]
-        item.hash = identity(kind, item.feature, grid, sent.values)
-
-
-def _is_of_pixels(item: Any) -> bool:
-    """Whether its rows are of `Sent.compact`, and not of a client's."""
-    from sglang.srt.managers.schedule_batch import MultimodalInputFormat
-
-    rows = item.feature
-    is_compact = isinstance(rows, Tensor) and rows.dim() == 3 and rows.dtype == torch.uint8
-    return is_compact and item.format == MultimodalInputFormat.NORMAL
 
 
 def _sent(processor: Any) -> dict[str, Sent]:

@@ -1,5 +1,6 @@
 """Stages of an image, timed in a process as engines are."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,4 +30,22 @@ def test_calls_of_other_processes_are_timed_without_the_calls_in_them(tmp_path):
     assert spent[stages.DECODE] > 0  # wrapped as it was imported
     assert spent[stages.HASH] >= 500
     assert 20 <= spent[stages.SEND] < 500
-    assert stages.take(tmp_path) == (dict.fromkeys(stages.STAGES, 0.0), 0.0)
+    spent, bytes_a_patch = stages.take(tmp_path)
+    assert set(spent) >= set(stages.STAGES)
+    assert not any(spent.values())
+    assert bytes_a_patch == 0
+
+
+def test_what_the_process_of_the_tower_hashes_is_told_from_what_others_do(tmp_path):
+    lines = [(1, stages.HASH, 30.0), (2, stages.HASH, 5.0), (2, stages.GATHER, 7.0)]
+    lines += [(1, stages.PROCESS, 9.0), (2, stages.TOWER, 90.0)]
+    (tmp_path / "stages.jsonl").write_text(
+        "".join(
+            json.dumps({"process": process, "stage": stage, "ms": ms, "bytes": 0, "patches": 0})
+            + "\n"
+            for process, stage, ms in lines
+        )
+    )
+    spent, _ = stages.take(tmp_path)
+    assert spent[stages.HASH] == 35
+    assert (spent[stages.SCHEDULER], spent[stages.HASHED]) == (12, 5)

@@ -55,10 +55,11 @@ def pictures(family: str, video: bool = True) -> dict[str, Any]:
     if video:
         of_video = next(q for q in held_out(limit=12, side=side) if q.is_video)
         clip, asked = chat_content(of_video)
-        image = _encoded(big)
+        # Not of those above: an image is known by its file alone, and by its pixels beside a video.
+        image, other = (_encoded(one.rotate(180)) for one in (big, small))
         found["image and video"] = [image, clip, asked]
         found["video and image"] = [clip, image, asked]
-        found["image, video, image"] = [_encoded(small), clip, image, asked]
+        found["image, video, image"] = [other, clip, image, asked]
     return found
 
 

@@ -88,11 +88,13 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
 
 
 def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], dict[str, Any]]]:
-    if NAME == "sglang":
-        from tests.engines.sglang import http_updates, one_colour
+    if NAME != "sglang":
+        return []
+    from tests.engines.sglang import http_updates, one_colour, repeated
 
-        if run == http_updates.FAMILY:
-            return [http_updates.take]
-        if run == one_colour.FAMILY and serves_video(run):
-            return [one_colour.take]
-    return []
+    steps = [repeated.take]
+    if run == http_updates.FAMILY:
+        steps.append(http_updates.take)
+    if run == one_colour.FAMILY and serves_video(run):
+        steps.append(one_colour.take)
+    return steps

@@ -37,6 +37,25 @@ def test_an_image_and_a_clip_of_the_same_bytes_are_answered_as_on_stock(arms):
     assert found == expected
 
 
+@pytest.mark.skipif(NAME != "sglang", reason="vLLM knows an item by what came in")
+def test_pictures_that_come_again_are_found_as_on_stock_and_changed_ones_are_not(arms):
+    from tests.engines.sglang.repeated import OTHERS, SAME
+
+    found, expected = (arms[one].steps["repeated"] for one in ("on", "off"))
+    assert found == expected
+    for name, earlier in SAME.items():
+        (reply, cached), (first, before) = found[name], found[earlier]
+        assert cached > before + reply.prompt_tokens // 2, name
+        assert reply.tokens == first.tokens, name
+    assert all(found[name][1] < found[name][0].prompt_tokens // 2 for name in OTHERS)
+
+
+@pytest.mark.skipif(NAME != "sglang", reason="vLLM refuses requests before the extension is asked")
+def test_broken_pictures_are_refused_as_on_stock(arms):
+    found, expected = (arms[one].steps["broken"] for one in ("on", "off"))
+    assert found == expected
+
+
 def test_the_processes_say_so(arms):
     (line,) = arms["on"].lines
     assert "pixels" in line["features"]

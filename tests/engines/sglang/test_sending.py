@@ -1,15 +1,22 @@
 """SGLang's own processors, made to send pixels: what comes of a request's images, and who it is."""
 
+import asyncio
 import functools
+import io
+import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import sglang
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor
 
 from engine_ext.pixels import NotByValue, PixelValues, restore
+from engine_ext.sglang import naming
 from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
 from engine_ext.sglang.sending import Sent, sending
 from evals import checkpoints
@@ -27,7 +34,16 @@ SPANS = {
     "glm4v": "<|begin_of_image|><|image|><|end_of_image|>",
 }
 PICTURE = Image.effect_noise((120, 90), 60).convert("RGB")
+
+
+def encoded(**settings):
+    buffer = io.BytesIO()
+    PICTURE.save(buffer, "PNG", **settings)
+    return buffer.getvalue()
+
+
 OF_BYTES = torch.from_numpy(np.asarray(PICTURE).copy()).permute(2, 0, 1)
+OF_TWO_FILES = [encoded(), encoded(), encoded(compress_level=0)]
 OF_FLOATS = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(0)) * 255
 
 
@@ -89,6 +105,28 @@ def test_the_same_image_is_the_same_item_and_named_before_it_is_sent(family):
     assert first.pad_value is not None
 
 
+def test_it_is_named_beside_the_event_loop(family, monkeypatch):
+    """Where SGLang has no workers for its processors, as on a GPU, all else is done on it."""
+    from sglang.srt.multimodal.processors.base_processor import BaseMultiModalProcessorOutput
+
+    _, ours = processors(family)
+    monkeypatch.setattr(ours, "mm_processor_executor", None)
+    named_by, identity = [], naming.identity
+    monkeypatch.setattr(
+        naming,
+        "identity",
+        lambda *said: named_by.append(threading.current_thread()) or identity(*said),
+    )
+    given = BaseMultiModalProcessorOutput(
+        input_text=SPANS[family], images=[PICTURE], videos=[], audios=[]
+    )
+    (item,), _, _ = asyncio.run(ours.process_and_combine_mm_data_async(given, ours.mm_tokens))
+    (same,), _ = items_of(ours, family, [PICTURE])
+    assert item.pad_value == same.pad_value
+    beside, on_this = named_by
+    assert beside is not on_this
+
+
 def test_an_image_that_is_not_of_whole_numbers_is_sent_as_on_stock(family):
     stock, ours = processors(family)
     (item,), (same,) = (items_of(one, family, [OF_FLOATS])[0] for one in (ours, stock))
@@ -125,11 +163,12 @@ def test_images_known_by_their_content_are_sent_the_same_way(media):
         assert torch.equal(restored(found), expected.feature)
 
 
-def test_the_fingerprint_of_what_is_cached_is_not_stocks(family):
+def test_the_fingerprint_of_what_is_cached_is_not_stocks_nor_another_processors(family):
     stock, ours = processors(family)
     assert ours.preprocess_fingerprint_payload() == {
         **stock.preprocess_fingerprint_payload(),
         "engine_ext": "pixels",
+        "image_processor": repr(ours._processor.image_processor),
     }
 
 
@@ -146,3 +185,66 @@ def test_on_a_version_that_was_not_tried_rows_are_restored_once_before_pixels_ar
     monkeypatch.setattr("engine_ext.sglang.sending.restore", lambda *a: restore(*a) + 1)
     with pytest.raises(NotByValue, match="has not been tried, and rows are not restored"):
         Sent.of(of_kind, kind, {})
+
+
+def named(processor, images, **asked):
+    """The items of a request of images alone, as the tokenizer's process makes them."""
+    request = SimpleNamespace(video_data=None, audio_data=None, rid="1", **asked)
+    made = processor.process_mm_data_async(
+        image_data=images, input_text=SPANS["qwen2_5_vl"] * len(images), request_obj=request
+    )
+    return asyncio.run(made).mm_items
+
+
+def test_an_image_is_known_by_what_came_in():
+    """The pixels of another file are the same, and are not looked at."""
+    _, ours = processors("qwen2_5_vl")
+    first, again, other = (named(ours, [data])[0] for data in OF_TWO_FILES)
+    assert first.hash == again.hash != other.hash
+    assert torch.equal(first.feature, other.feature)
+    assert first.pad_value is not None
+
+
+def test_a_file_that_changed_between_two_requests_is_known_by_its_content(tmp_path):
+    _, ours = processors("qwen2_5_vl")
+    file, found = tmp_path / "picture.png", []
+    for data in OF_TWO_FILES:
+        file.write_bytes(data)
+        found.append(named(ours, [f"file://{file}"])[0].hash)
+    assert found == [named(ours, [data])[0].hash for data in OF_TWO_FILES]
+
+
+@given(st.lists(st.binary(max_size=3), min_size=2, max_size=2), st.sampled_from(["low", "high"]))
+def test_two_sources_are_one_only_if_bytes_and_settings_are(sources, detail):
+    from sglang.srt.multimodal.modality import Modality
+
+    knowing = processors("qwen2_5_vl")[1].by_content
+    keys = [
+        knowing._artifact_key(
+            knowing.snapshot_media_source(data, Modality.IMAGE).content_digest,
+            {"url": data, **settings},
+            modality=Modality.IMAGE,
+        )
+        for data in sources
+        for settings in ({}, {"detail": detail})
+    ]
+    assert len(set(keys)) == 2 * len(set(sources))
+
+
+def test_what_cannot_be_known_by_what_came_in_is_processed_as_on_stock():
+    """A digest of a router's that is not that of the picture, which stock does not look at."""
+    stock, ours = processors("qwen2_5_vl")
+    wrong = [f"sha256:{'0' * 64}"]
+    (item,) = named(ours, OF_TWO_FILES[:1], mm_content_hashes=wrong)
+    (same,) = named(stock, OF_TWO_FILES[:1], mm_content_hashes=wrong)
+    assert torch.equal(restored(item), same.feature)
+    assert item.hash is not None
+
+
+def test_what_nobody_can_read_is_refused_as_on_stock():
+    said = []
+    for one in processors("qwen2_5_vl"):
+        with pytest.raises(ValueError, match="cannot identify image file") as error:
+            named(one, [b"no picture"])
+        said.append(str(error.value).partition("<")[0])
+    assert said[0] == said[1]

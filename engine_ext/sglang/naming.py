@@ -1,0 +1,66 @@
+"""Who the items of a request are: what SGLang's caches know them by.
+
+Images by what came in, where SGLang can, as it does for Qwen3-VL by itself; everything else by its
+pixels. Said where the request is made ready, so that nothing is left to hash for the scheduler,
+where running texts would wait for it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine_ext.pixels import identity
+from engine_ext.sglang.log import logger
+
+
+def knowing_content(processor: Any) -> Any:
+    """A copy of one of SGLang's processors by which it knows images by what came in.
+
+    As it does for Qwen3-VL by itself, and for all of Qwen's with its cache of processed images.
+    None where it does so already or cannot, and where images are not sent as pixels.
+    """
+    if "image" not in processor.sent or not hasattr(processor, "prepare_artifact_batch"):
+        return None
+    if processor.processor_fingerprint is not None:
+        return None
+    try:
+        from sglang.srt.multimodal.cache import build_processor_fingerprint
+
+        found = copy.copy(processor)
+        found.uses_media_artifacts_without_cache = True
+        found.processor_fingerprint = build_processor_fingerprint(processor, processor.hf_config)
+    except Exception:
+        logger.exception("engine_ext: images are known by their pixels")
+        return None
+    return found
+
+
+def name_items(items: Iterable[Any], sent: Mapping[str, Any]) -> None:
+    """Say who items are, unless somebody has, and how those of pixels are restored.
+
+    Args:
+        sent: by kind, of `sending.Sent`.
+    """
+    for item in items:
+        kind = "image" if item.is_image() else "video"
+        if (one := sent.get(kind)) is not None and _is_of_pixels(item):
+            item.model_specific_data.update(one.beside)
+            if item.hash is None:
+                grid = item.model_specific_data[f"{kind}_grid_thw"]
+                item.hash = identity(kind, item.feature, grid, one.values)
+        if isinstance(item.feature, Tensor):
+            item.set_pad_value()
+
+
+def _is_of_pixels(item: Any) -> bool:
+    """Whether its rows are of `Sent.compact`, and not of a client's."""
+    from sglang.srt.managers.schedule_batch import MultimodalInputFormat
+
+    rows = item.feature
+    is_compact = isinstance(rows, Tensor) and rows.dim() == 3 and rows.dtype == torch.uint8
+    return is_compact and item.format == MultimodalInputFormat.NORMAL
