@@ -33,7 +33,9 @@ def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
         product = F.linear(frames.flatten(1), weight.flatten(1), bias)
         # As a convolution's, the output is a view of nothing: hooks that FSDP2 puts on it, say,
         # live through a write in place.
-        return torch.ops.aten._unsafe_view(product, [product.shape[0], weight.shape[0], 1, 1, 1])
+        shape = [product.shape[0], weight.shape[0], 1, 1, 1]
+        output: Tensor = torch.ops.aten._unsafe_view(product, shape)
+        return output
     if frames.dim() == 4:
         return patch_product(frames.unsqueeze(0), weight, bias).squeeze(0)
     _, channels, *kernel = weight.shape
