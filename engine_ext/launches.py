@@ -183,7 +183,8 @@ def main(path: Path, as_json: bool) -> int:
     for one in report["earlier"]:
         still = f", {one['running']} still running" if one["running"] else ""
         print(f"earlier   {one['launch']}: {one['processes']} processes{still}")
-    print(f"verdict   {'see the problems' if exit_status else 'all are there and agree'}")
+    verdict = "see the problems" if exit_status else "all that are known of are there, and agree"
+    print(f"verdict   {verdict}")
     return exit_status
 
 

@@ -90,7 +90,7 @@ def test_it_is_said_in_words_too(say, child, file, capsys):
         "positions by the extension: get_rope_index",
         f"process   {child['pid']}: ",
         "holds AModel",
-        "verdict   all are there and agree",
+        "verdict   all that are known of are there, and agree",
     ):
         assert text in said
 

@@ -20,7 +20,7 @@ from engine_ext import status
 from engine_ext.features import is_named, why_off
 from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.vllm import pixels
-from engine_ext.vllm.features import features
+from engine_ext.vllm.features import features, say
 from engine_ext.vllm.log import logger
 from engine_ext.vllm.versions import TRIED
 
@@ -62,6 +62,7 @@ def __getattr__(name: str) -> type[nn.Module]:
     architecture = name.removesuffix(_SUFFIX)
     if architecture == name or architecture not in _stock:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    say()
     module, class_name = _stock[architecture]
     stock = getattr(import_module(module), class_name)
     override = globals()[name] = _override(stock, architecture, name)

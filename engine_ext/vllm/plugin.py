@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from engine_ext import status
-from engine_ext.features import VARIABLE, say_features
-from engine_ext.vllm.versions import TRIED
+from engine_ext.features import VARIABLE
 
 RAY_COPIES = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
 """How the variables that Ray's actors get begin, beside those of vLLM (newer than #34383)."""
@@ -21,10 +20,10 @@ def register() -> None:
     """
     import vllm
 
-    from engine_ext.vllm.features import features
+    from engine_ext.vllm.features import features, say
     from engine_ext.vllm.log import logger
 
-    say_features("vllm", vllm.__version__, TRIED, logger)
+    say()
     status.begin()
     _reach_actors_of_ray()
     if not features():

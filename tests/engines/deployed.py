@@ -11,9 +11,12 @@ from engine_ext import launches, status
 from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.engines import ENGINES
-from evals.servers import cpu_server
+from evals.servers import free_port, running
 from tests.engines.limits import NAME, settings
 from tests.engines.requests import conversations
+
+START_SECONDS = 900
+"""Five processes that import an engine on two cores that others use too."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,10 @@ def deploy(
     log, file = folder / "log", folder / "status.jsonl"
     environ = {**switch, status.VARIABLE: str(file)}
     given = {**settings(family), **layout}
-    model = checkpoints.path(family)
-    with cpu_server(ENGINES[NAME], model, log, environ=environ, **given) as server:
+    engine, model, port = ENGINES[NAME], checkpoints.path(family), free_port()
+    command = engine.launch(str(model), model.name, port, {**engine.cpu_settings, **given})
+    environ = {**engine.cpu_environ, **environ}
+    with running(command, model.name, port, log, environ, START_SECONDS) as server:
         asked = conversations(family)
         # A client each: connections are spread over processes.
         replies = [

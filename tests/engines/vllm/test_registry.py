@@ -91,6 +91,7 @@ def test_an_unknown_feature_stops_vllm(models, monkeypatch):
 def test_a_version_that_was_not_tried_stays_stock(version, models, monkeypatch):
     before, said = dict(models), []
     monkeypatch.setattr(vllm, "__version__", version)
+    monkeypatch.setattr("engine_ext.vllm.features._is_read", False)
     monkeypatch.setattr(log.logger, "log", lambda level, text, *v: said.append((level, text % v)))
     plugin.register()
     assert models == before
