@@ -61,7 +61,7 @@ def main() -> None:
     add("--clip", action="store_true", help=f"clips of {FRAMES} frames of 720p, not photographs")
     add("--texts", type=int, default=4, help="that run (default 4)")
     add("--media", type=int, default=12, help="that arrive in a window (default 12)")
-    add("--every", type=float, default=0.6, help="seconds between two (default 0.6)")
+    add("--every", type=float, default=1, help="seconds between two (default 1)")
     add("--windows", type=int, default=2, help="of each server (default 2)")
     add("--rounds", type=int, default=2, help="starts of each arm (default 2)")
     options = options_of.parse_args()
@@ -117,11 +117,9 @@ class Window:
 
     def gaps(self, count: int, every: float) -> np.ndarray[Any, Any]:
         """Milliseconds between two tokens of a text, from the first request to the last answer."""
+        numbers = range(self.asked, self.asked + count)
         self.asked += count
-        content = [
-            [self.media(self.asked + each), {"type": "text", "text": QUESTION}]
-            for each in range(count)
-        ]
+        content = [[self.media(each), {"type": "text", "text": QUESTION}] for each in numbers]
         with self._running(), ThreadPoolExecutor(count) as pool:
             begun = perf_counter()
             asked = []
@@ -146,13 +144,18 @@ class Window:
         ended = threading.Event()
         with ThreadPoolExecutor(self.texts) as pool:
             try:
-                for _ in range(self.texts):
-                    pool.submit(self._text, ended)
+                running = [pool.submit(self._text, ended) for _ in range(self.texts)]
                 while not any(step["texts"] == self.texts for step in self._steps()):
+                    for one in running:
+                        if one.done():
+                            one.result()
                     time.sleep(0.05)
                 yield
             finally:
                 ended.set()
+        before = -1
+        while before != (before := len(self._steps())):  # until the server has left them, too
+            time.sleep(1)
 
     def _text(self, ended: threading.Event) -> None:
         stream = self.server.client().chat.completions.create(

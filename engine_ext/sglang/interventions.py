@@ -148,9 +148,16 @@ INTERVENTIONS = (
         "the same",
     ),
     Intervention(
+        f"{_BASE}.process_mm_data_async",
+        "overridden: a copy of the processor (below) is asked first; where a caller names items"
+        " (`mm_hashes`), the places of the prompt are left to be filled by these (`sending.py`)",
+        "SGLang fills them as soon as items have names, and takes a caller's names after that",
+        HOOKED,
+        "when SGLang fills them by the caller's",
+    ),
+    Intervention(
         "sglang.srt.multimodal.cache:build_processor_fingerprint",
-        "called for a copy of the processor whose `uses_media_artifacts_without_cache` is set, and"
-        " which the overridden `process_mm_data_async` asks first (`naming.py`, `sending.py`)",
+        "called for that copy, whose `uses_media_artifacts_without_cache` is set (`naming.py`)",
         "images of every Qwen-VL are known by what came in, as SGLang does it for Qwen3-VL",
         ARTIFACTS,
         "when SGLang does it for all of them",

@@ -121,13 +121,18 @@ def sending(stock: Any) -> Any:
                 logger.exception("engine_ext: images and videos are sent as before")
 
         async def process_mm_data_async(self, *args: Any, **kwargs: Any) -> Any:
+            found = None
             # A prompt of tokens SGLang decodes and encodes again, but not on this way.
             if self.by_content is not None and isinstance(kwargs.get("input_text"), str):
                 try:
-                    return await stock.process_mm_data_async(self.by_content, *args, **kwargs)
+                    found = await stock.process_mm_data_async(self.by_content, *args, **kwargs)
                 except Exception:  # the other way tells the client what is wrong, as on stock
                     logger.debug("engine_ext: not known by what came in", exc_info=True)
-            return await super().process_mm_data_async(*args, **kwargs)
+            if found is None:
+                found = await super().process_mm_data_async(*args, **kwargs)
+            if found is not None and getattr(kwargs.get("request_obj"), "mm_hashes", None):
+                found.padded_input_ids = None  # the caller's identities, set after this, fill them
+            return found
 
         def preprocess_fingerprint_payload(self) -> dict[str, Any]:
             # No cache of processed images takes these for stock's, or for another processor's.

@@ -37,6 +37,16 @@ def test_two_items_share_it_only_if_they_are_the_same(one, other):
     assert (identity(*one) == identity(*other)) == is_same(one, other)
 
 
+@given(items(), st.data())
+def test_another_byte_anywhere_or_another_order_makes_another_item(item, data):
+    modality, pixels, grid, values = item
+    changed = pixels.clone()
+    changed.view(-1)[data.draw(st.integers(0, pixels.numel() - 1))] ^= 1
+    assert identity(modality, changed, grid, values) != identity(*item)
+    turned = modality, pixels.flip(0), grid, values
+    assert (identity(*turned) == identity(*item)) == is_same(turned, item)
+
+
 def test_an_image_and_a_video_of_the_same_bytes_are_two():
     """As of one colour: 8 patches of an image are as many bytes as 4 of a video."""
     image = torch.full((8, 3, SHORT), 9, dtype=torch.uint8)

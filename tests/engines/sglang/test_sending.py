@@ -187,13 +187,17 @@ def test_on_a_version_that_was_not_tried_rows_are_restored_once_before_pixels_ar
         Sent.of(of_kind, kind, {})
 
 
-def named(processor, images, **asked):
-    """The items of a request of images alone, as the tokenizer's process makes them."""
-    request = SimpleNamespace(video_data=None, audio_data=None, rid="1", **asked)
+def asked(processor, images, **of_request):
+    """What the tokenizer's process makes of a request of images alone."""
+    request = SimpleNamespace(video_data=None, audio_data=None, rid="1", **of_request)
     made = processor.process_mm_data_async(
         image_data=images, input_text=SPANS["qwen2_5_vl"] * len(images), request_obj=request
     )
-    return asyncio.run(made).mm_items
+    return asyncio.run(made)
+
+
+def named(processor, images, **of_request):
+    return asked(processor, images, **of_request).mm_items
 
 
 def test_an_image_is_known_by_what_came_in():
@@ -239,6 +243,13 @@ def test_what_cannot_be_known_by_what_came_in_is_processed_as_on_stock():
     (same,) = named(stock, OF_TWO_FILES[:1], mm_content_hashes=wrong)
     assert torch.equal(restored(item), same.feature)
     assert item.hash is not None
+
+
+def test_identities_of_a_caller_are_those_of_the_prompt():
+    """SGLang sets them after this, and fills the places of a prompt by them where none are."""
+    _, ours = processors("qwen2_5_vl")
+    assert asked(ours, OF_TWO_FILES[:1]).padded_input_ids is not None
+    assert asked(ours, OF_TWO_FILES[:1], mm_hashes=["ff"]).padded_input_ids is None
 
 
 def test_what_nobody_can_read_is_refused_as_on_stock():
