@@ -99,10 +99,15 @@ def qwen3_vl(ids: Ints, tokens: QwenTokens, images: Ints, videos: Ints, merge_si
 def glm4v(ids: Ints, tokens: GlmTokens, images: Ints, videos: Ints, merge_size: int) -> Spans:
     """The spans of a GLM4V prompt. Arguments and errors as in `qwen2_vl`."""
     is_vision = ids == tokens.image
-    begins, ends = ((ids == token).tobytes() for token in (tokens.video_start, tokens.video_end))
+    marks_of: list[bytes] = []  # where videos begin and end, once a span is asked for
 
     def is_video_from(start: int) -> bool:
-        return begins.rfind(1, 0, start) > ends.rfind(1, 0, start)
+        if not marks_of:
+            marks_of.extend(
+                (ids == one).tobytes() for one in (tokens.video_start, tokens.video_end)
+            )
+        begins, ends = (marks.rfind(1, 0, start) for marks in marks_of)
+        return begins > ends
 
     found = short.find(is_vision, is_video_from, images, videos, merge_size, frames_apart=True)
     if found is not None:

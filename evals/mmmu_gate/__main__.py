@@ -24,7 +24,7 @@ from evals.mmmu_gate.dataset import BadDataset, check
 from evals.mmmu_gate.harness import Harness, HarnessFailed, Questions, find_task
 from evals.mmmu_gate.options import BadOptions, parse
 from evals.mmmu_gate.samples import BadSamples
-from evals.mmmu_gate.validity import Arm, reasons
+from evals.mmmu_gate.validity import Arm, reasons, warnings
 from evals.mmmu_gate.verdict import Judged, Verdict, judge
 from evals.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm, free_port
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _prepared(options: argparse.Namespace, console: Console) -> tuple[Gate, dict[str, object]]:
     """What is needed of both arms is there, before a server is started."""
-    harness = Harness(options.lmms_eval_python)
+    harness = Harness(options.lmms_eval_python, options.api_key_env)
     told = harness.about
     find_task(options.task, Path(told["tasks"]))
     if options.dataset is not None:
@@ -83,6 +83,7 @@ def _prepared(options: argparse.Namespace, console: Console) -> tuple[Gate, dict
         subjects=options.subjects,
         limit=options.limit,
         max_new_tokens=options.max_new_tokens,
+        no_thinking=options.no_thinking,
     )
     gate = Gate(
         harness=harness,
@@ -99,8 +100,10 @@ def _prepared(options: argparse.Namespace, console: Console) -> tuple[Gate, dict
         "subjects": list(options.subjects),
         "limit": options.limit,
         "max_new_tokens": options.max_new_tokens,
+        "no_thinking": options.no_thinking,
+        "max_unanswered": options.max_unanswered,
         "lmms_eval": told["version"],
-        "features": options.features,
+        "features": options.features or "those of the engine",
         "max_drop": options.max_drop,
         "min_accuracy": options.min_accuracy,
         "logprob_tolerance": options.logprob_tolerance,
@@ -122,7 +125,8 @@ def _arm(gate: Gate, options: argparse.Namespace, name: str) -> Arm:
 
 def _remote(options: argparse.Namespace, name: str) -> Serve:
     def serve(_: Path) -> AbstractContextManager[Endpoint]:
-        return remote(getattr(options, f"{name}_url"), options.served_model_name)
+        url = getattr(options, f"{name}_url")
+        return remote(url, options.served_model_name, options.api_key_env)
 
     return serve
 
@@ -152,12 +156,15 @@ def _judged(
     invalid = reasons(
         baseline,
         candidate,
-        features=[word.strip() for word in options.features.split(",")],
+        features=options.features and [word.strip() for word in options.features.split(",")],
         trust_arms=options.trust_arms,
         min_accuracy=options.min_accuracy,
+        limit=options.max_new_tokens,
+        most_unanswered=options.max_unanswered,
     )
+    told = warnings(baseline, candidate)
     if invalid:
-        return judge(None, options.max_drop, invalid), None, []
+        return judge(None, options.max_drop, invalid, warnings=told), None, []
     with gate.console.status("scoring"):
         comparison = compare(baseline.samples, candidate.samples, options.max_drop)
     compared: list[logprobs.Compared] = []
@@ -169,7 +176,8 @@ def _judged(
         compared = logprobs.compare(before, after)
     faults = logprobs.faults(compared, options.logprob_tolerance)
     scores = comparison.overall.scores
-    return judge(scores, options.max_drop, (), faults, options.smoke), comparison, compared
+    judged = judge(scores, options.max_drop, (), faults, options.smoke, told)
+    return judged, comparison, compared
 
 
 def _pictures(gate: Gate, comparison: Comparison | None) -> dict[str, object]:

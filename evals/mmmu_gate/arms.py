@@ -19,6 +19,7 @@ import httpx
 
 from engine_ext import status
 from evals.engines import Engine
+from evals.mmmu_gate.client import client, refused
 from evals.servers import running
 
 BASELINE, CANDIDATE = "baseline", "candidate"
@@ -71,8 +72,8 @@ class Launch:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     @contextmanager
-    def serve(self, features: str, status_file: Path, log: Path) -> Iterator[Endpoint]:
-        """The server, with ``features`` in ``ENGINE_EXT``.
+    def serve(self, features: str | None, status_file: Path, log: Path) -> Iterator[Endpoint]:
+        """The server, with ``features`` in ``ENGINE_EXT``; None for those of the engine.
 
         Raises:
             ServerFailed: it did not come up; the message ends with its last log lines.
@@ -81,7 +82,7 @@ class Launch:
         name = Path(self.model).name
         stock = self.engine.launch(self.model, name, self.port, self.settings)
         command = [*stock, *self.arguments]
-        environ = {**self.environ, "ENGINE_EXT": features, status.VARIABLE: str(status_file)}
+        environ = {**self.environ, "ENGINE_EXT": features or "", status.VARIABLE: str(status_file)}
         with running(command, name, self.port, log, environ, self.start_seconds) as server:
             environment = self._environment(command, {**os.environ, **environ})
             yield Endpoint(f"{server.url}/v1", server.model, server.is_running, environment)
@@ -98,16 +99,18 @@ class Launch:
 
 
 @contextmanager
-def remote(url: str, model: str | None) -> Iterator[Endpoint]:
-    """A server that already runs.
+def remote(url: str, model: str | None, key: str) -> Iterator[Endpoint]:
+    """A server that already runs; ``key`` is the environment variable that holds its key.
 
     Raises:
         ArmFailed: it does not answer, or serves several models and none is named.
     """
     base = url.rstrip("/").removesuffix("/v1")
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with client(base, key, timeout=30) as http:
         try:
-            response = client.get(f"{base}/v1/models")
+            response = http.get(f"{base}/v1/models")
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                raise ArmFailed(refused(base, key))
             response.raise_for_status()
             names = [one["id"] for one in response.json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError) as error:
@@ -118,18 +121,18 @@ def remote(url: str, model: str | None) -> Iterator[Endpoint]:
             url=f"{base}/v1",
             model=model or names[0],
             is_alive=lambda: True,
-            environment={"url": base, **_told(client, base)},
+            environment={"url": base, **_told(http, base)},
         )
 
 
-def _told(client: httpx.Client, base: str) -> dict[str, Any]:
+def _told(http: httpx.Client, base: str) -> dict[str, Any]:
     """What the server tells of itself: vLLM its version, SGLang that and its arguments."""
     for path, names in (
         ("/version", ("version",)),
         ("/get_server_info", ("version", "model_path", "dtype", "tp_size")),
     ):
         try:
-            response = client.get(f"{base}{path}")
+            response = http.get(f"{base}{path}")
             told = response.json() if response.is_success else {}
         except (httpx.HTTPError, ValueError):
             continue

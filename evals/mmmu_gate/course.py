@@ -98,7 +98,10 @@ class Gate:
         tick = _bar(progress, f"{name}: log-probabilities")
         self.export(folder, "probes", str(self.probes))
         asked = logprobs.read_probes(folder / "probes.jsonl")
-        found = logprobs.ask(asked, endpoint.url, endpoint.model, self.concurrency, tick)
+        found = logprobs.ask(
+            *(asked, endpoint.url, endpoint.model, self.concurrency, tick),
+            *(self.questions.no_thinking, self.harness.api_key),
+        )
         lines = [json.dumps(asdict(one)) + "\n" for one in found]
         (folder / PROBED).write_text("".join(lines))
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from evals.mmmu_gate.client import API_KEY, is_remote, key
 from evals.mmmu_gate.dataset import parquet_files
 from evals.project import PROJECT
-from evals.servers import LOOPBACK
 
 TASK = Path(__file__).parent / "task" / "gate_task.py"
 GATE_TASK = "engine_ext_gate"
@@ -42,6 +42,7 @@ class Questions:
         subjects: only these; all where empty. For MMMU-like data sets.
         limit: only so many, from the first.
         max_new_tokens: of each reply.
+        no_thinking: say to the chat template that the model is not to think.
     """
 
     task: str = "mmmu_val"
@@ -49,13 +50,15 @@ class Questions:
     subjects: tuple[str, ...] = ()
     limit: int | None = None
     max_new_tokens: int = 128
+    no_thinking: bool = False
 
 
 @dataclass(frozen=True)
 class Harness:
-    """lmms-eval in the environment of ``python``."""
+    """lmms-eval in the environment of ``python``; the key of servers is in a variable."""
 
     python: Path
+    api_key: str = API_KEY
 
     @cached_property
     def about(self) -> dict[str, str]:
@@ -109,7 +112,7 @@ class Harness:
         shutil.rmtree(output, ignore_errors=True)
         command = self._command(questions, url, model, folder, output, concurrency)
         (folder / "command.txt").write_text(" ".join(command) + "\n")
-        _watch(command, log, progress, alive)
+        _watch(command, log, progress, alive, key(self.api_key))
         samples = sorted(output.glob(f"*/*_samples_{GATE_TASK}.jsonl"))
         if not samples:
             raise HarnessFailed(f"lmms-eval gave no samples; the end of {log}:\n{_tail(log)}")
@@ -129,8 +132,10 @@ class Harness:
             "base_url": url,
             "num_concurrent": concurrency,
             "max_retries": 1,
-            "httpx_trust_env": not url.startswith(LOOPBACK),
+            "httpx_trust_env": is_remote(url),
         }
+        if questions.no_thinking:
+            server["enable_thinking_kwarg"] = False
         limit = [] if questions.limit is None else ["--limit", str(questions.limit)]
         return [
             *(str(self.python), "-m", "lmms_eval", "--model", "openai"),
@@ -202,10 +207,11 @@ def _watch(
     log: Path,
     progress: Callable[[int, int], None],
     alive: Callable[[], bool],
+    api_key: str,
 ) -> None:
     environ = {
         **os.environ,
-        "OPENAI_API_KEY": os.environ.get("OPENAI_API_KEY", "none"),
+        API_KEY: api_key,
         "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),
     }
     with log.open("wb") as output:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from evals.servers import LOOPBACK
+from evals.mmmu_gate.client import API_KEY, client
 
 KINDS = ("still", "clip")
 TOP = 5
@@ -61,19 +61,24 @@ def ask(
     model: str,
     concurrency: int,
     progress: Callable[[int, int], None],
+    no_thinking: bool = False,
+    api_key: str = API_KEY,
 ) -> list[First]:
     """Ask each probe for one token.
+
+    Args:
+        no_thinking: as in `Questions`.
+        api_key: the environment variable that holds the server's key.
 
     Raises:
         ProbeFailed: a request failed, or carries no log-probabilities.
     """
-    trusted = not url.startswith(LOOPBACK)
-    with (
-        httpx.Client(trust_env=trusted, timeout=TIMEOUT) as client,
-        ThreadPoolExecutor(concurrency) as pool,
-    ):
+    more = {"chat_template_kwargs": {"enable_thinking": False}} if no_thinking else {}
+    with client(url, api_key, TIMEOUT) as http, ThreadPoolExecutor(concurrency) as pool:
         found = []
-        for first in pool.map(lambda probe: _ask(client, url, model, probe), probes):
+        for first in pool.map(
+            lambda probe: _ask(http, url, {"model": model, **more}, probe), probes
+        ):
             found.append(first)
             progress(len(found), len(probes))
     return found
@@ -117,9 +122,9 @@ def faults(compared: Sequence[Compared], tolerance: float) -> list[str]:
     ]
 
 
-def _ask(client: httpx.Client, url: str, model: str, probe: Mapping[str, Any]) -> First:
+def _ask(http: httpx.Client, url: str, more: Mapping[str, Any], probe: Mapping[str, Any]) -> First:
     body = {
-        "model": model,
+        **more,
         "messages": probe["messages"],
         "max_tokens": 1,
         "temperature": 0,
@@ -129,7 +134,7 @@ def _ask(client: httpx.Client, url: str, model: str, probe: Mapping[str, Any]) -
     }
     what = f"the {probe['kind']} about question {probe['position']}"
     try:
-        response = client.post(f"{url}/chat/completions", json=body)
+        response = http.post(f"{url}/chat/completions", json=body)
     except httpx.HTTPError as error:
         raise ProbeFailed(f"{what}: {error!r}") from error
     if not response.is_success:

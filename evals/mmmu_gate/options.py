@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from engine_ext.features import DEFAULT, NAMED_ONLY
 from evals.engines import ENGINES
+from evals.mmmu_gate.client import API_KEY
+from evals.mmmu_gate.validity import MOST_UNANSWERED
 from evals.project import ENVIRONMENTS
 
 LMMS_EVAL = ENVIRONMENTS / "lmms-eval" / "bin" / "python"
@@ -19,7 +20,7 @@ EXAMPLES = """\
 exit status: 0 PASS, 1 FAIL, 2 INVALID or a usage error.
 
   python -m evals.mmmu_gate --engine vllm --model Qwen/Qwen3-VL-8B-Instruct
-  python -m evals.mmmu_gate --engine sglang --model zai-org/GLM-4.5V --max-drop 0.02 -- --tp-size 4
+  python -m evals.mmmu_gate --engine sglang --model zai-org/GLM-4.5V --no-thinking -- --tp-size 4
   python -m evals.mmmu_gate --baseline-url http://a:8000 --candidate-url http://b:8000 --trust-arms
 """
 
@@ -42,11 +43,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         given, engine_arguments = given[:cut], given[cut + 1 :]
     options = _parser().parse_args(given)
     options.engine_arguments = engine_arguments
-    # A server that there is runs what its engine runs by default, as far as can be known.
-    named_only = (
-        set() if options.engine else {name for each in NAMED_ONLY.values() for name in each}
-    )
-    options.features = options.features or ",".join(f for f in DEFAULT if f not in named_only)
     _check(options)
     options.out = options.out or Path(f"gate-{datetime.now():%Y%m%d-%H%M%S}")
     return options
@@ -63,8 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     arms("--engine", choices=ENGINES)
     arms("--model", help="path or name; what follows -- goes to the engine")
     arms("--engine-python", type=Path, default=Path(sys.executable), help="default this Python")
-    # By their names, so that the projection is replaced where the engine multiplies already, too.
-    arms("--features", help=f"ENGINE_EXT of the candidate ({','.join(DEFAULT)})")
+    arms("--features", help="ENGINE_EXT of the candidate (default: unset, what its engine runs)")
     arms("--port", type=int, help="of both arms (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
     arms("--cpu", action="store_true", help="with the settings of evals/engines.py for a CPU")
@@ -76,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     arms("--baseline-status", type=Path, metavar="FILE", help="its ENGINE_EXT_STATUS")
     arms("--candidate-status", type=Path, metavar="FILE", help="its ENGINE_EXT_STATUS")
     arms("--trust-arms", action="store_true", help="take it on trust which arm is which")
+    arms("--api-key-env", default=API_KEY, metavar="NAME", help=f"variable (default {API_KEY})")
     arms("--baseline-samples", type=Path, metavar="FILE", help="samples.jsonl of an earlier run")
     what = parser.add_argument_group("questions").add_argument
     what("--task", default="mmmu_val", help="of lmms-eval (default mmmu_val)")
@@ -83,12 +79,15 @@ def _parser() -> argparse.ArgumentParser:
     what("--subjects", type=lambda text: tuple(text.split(",")), default=(), metavar="A,B")
     what("--limit", type=int, help="ask only so many, from the first")
     what("--max-new-tokens", type=int, default=128, help="default 128")
+    what("--no-thinking", action="store_true", help="enable_thinking=false in the chat template")
     what("--score", help="metric of another task that holds the score of a sample")
     what("--concurrency", type=int, default=4, help="requests at a time (default 4)")
     what("--lmms-eval-python", type=Path, default=LMMS_EVAL, help="default .envs/lmms-eval")
     judged = parser.add_argument_group("verdict").add_argument
     judged("--max-drop", type=float, default=0.01, help="allowed drop in accuracy (default 0.01)")
     judged("--min-accuracy", type=float, help="an arm below it answers by chance: invalid")
+    shown = f"share of replies that may be none (default {MOST_UNANSWERED})"
+    judged("--max-unanswered", type=float, default=MOST_UNANSWERED, metavar="SHARE", help=shown)
     judged("--smoke", action="store_true", help="too few questions are a warning")
     judged("--logprobs", type=int, default=0, metavar="N", help="compare N stills and N clips too")
     judged("--logprob-tolerance", type=float, default=LOGPROB_TOLERANCE, metavar="NATS")
@@ -121,6 +120,8 @@ def _check(options: argparse.Namespace) -> None:
         raise BadOptions("--subjects are those of mmmu_val")
     if not 0 < options.max_drop < 1:
         raise BadOptions(f"--max-drop: found {options.max_drop}, expected a share between 0 and 1")
+    if not 0 <= options.max_unanswered < 1:
+        raise BadOptions(f"--max-unanswered: found {options.max_unanswered}, expected 0 up to 1")
     for name in ("limit", "max_new_tokens", "concurrency"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -64,7 +64,9 @@ def _arm(arm: Arm, limit: int) -> dict[str, Any]:
         "dataset_sha256": arm.dataset,
         "extension_known": arm.status is not None,
         "replaced": sorted(replaced),
-        "cut_at_limit": sum(sample.reply_tokens == limit for sample in arm.samples),
+        "cut_at_limit": sum(sample.is_cut(limit) for sample in arm.samples),
+        "empty": sum(sample.is_empty for sample in arm.samples),
+        "unanswered": sum(sample.is_no_answer(limit) for sample in arm.samples),
         "environment": dict(arm.environment),
     }
 

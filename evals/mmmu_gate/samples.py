@@ -13,6 +13,10 @@ FAILED = ("[LMMS_EVAL_REQUEST_FAILED", "[LMMS_EVAL_BUDGET_EXCEEDED]")
 """How the text of a reply begins that never came. lmms-eval scores it like any other."""
 
 
+THINKING = "<think>"
+ANSWERS = "</think>"
+
+
 class BadSamples(ValueError):
     """The file is not what lmms-eval writes for a task with a score of each sample."""
 
@@ -23,6 +27,7 @@ class Sample:
 
     Args:
         question: digest of the question, pictures included.
+        chance: of a right answer without looking; None where it is not known.
         unreadable: no option could be read from the reply to a multiple-choice question.
         failure: why there is no reply, or None.
         prompt_tokens, reply_tokens: as the server counted them; None where it did not.
@@ -35,10 +40,29 @@ class Sample:
     reply: str
     target: str
     score: float
+    chance: float | None
     unreadable: bool
     failure: str | None
     prompt_tokens: int | None
     reply_tokens: int | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it says nothing, or thinks to its end."""
+        return not answer(self.reply)
+
+    def is_cut(self, limit: int) -> bool:
+        """Whether it is as long as it may be, ``limit`` tokens."""
+        return self.reply_tokens is not None and self.reply_tokens >= limit
+
+    def is_no_answer(self, limit: int) -> bool:
+        return self.is_empty or self.unreadable or self.is_cut(limit)
+
+
+def answer(reply: str) -> str:
+    """What a reply says once it has thought; empty where it thinks to its end."""
+    thought, ended, rest = reply.rpartition(ANSWERS)
+    return (rest if ended or THINKING not in reply else thought).strip()
 
 
 def read(file: Path, score: str | None = None) -> list[Sample]:
@@ -74,6 +98,7 @@ def _sample(row: Mapping[str, Any], score: str | None) -> Sample:
         reply=said,
         target=str(row.get("target", "")),
         score=float(gate["score"]) if "score" in gate and score is None else _score(row, score),
+        chance=gate.get("chance"),
         unreadable=gate.get("unreadable", False),
         failure=next((text[:200] for text in (said, reply) if text.startswith(FAILED)), None),
         prompt_tokens=counted.get("input_tokens") or None,
@@ -84,7 +109,7 @@ def _sample(row: Mapping[str, Any], score: str | None) -> Sample:
 def _text(replies: Any) -> str:
     while isinstance(replies, list):
         replies = replies[0]
-    return str(replies)
+    return "" if replies is None else str(replies)
 
 
 def _score(row: Mapping[str, Any], name: str | None) -> float:

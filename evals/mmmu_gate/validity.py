@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scipy.stats import binomtest
+
 from engine_ext.features import FEATURES, OF_ENGINE
 from evals.mmmu_gate.arms import BASELINE, CANDIDATE
 from evals.mmmu_gate.samples import Sample
+from evals.mmmu_gate.statistics import ALPHA
 
 SHOWN = 3  # examples in a reason
+MOST_UNANSWERED = 0.1
+"""Share of questions; a harness scores silence like an answer, and two silent servers alike."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +39,22 @@ def reasons(
     baseline: Arm,
     candidate: Arm,
     *,
-    features: Sequence[str],
+    features: Sequence[str] | None,
     trust_arms: bool,
     min_accuracy: float | None,
+    limit: int,
+    most_unanswered: float = MOST_UNANSWERED,
 ) -> list[str]:
-    """Each reason for which the run is invalid; none when it may be judged."""
+    """Each reason for which the run is invalid; none when it may be judged.
+
+    Args:
+        features: those that the candidate was to run with; None for what its engine runs anyway.
+        limit: tokens of a reply at most.
+        most_unanswered: the share of a server's replies that may be no answer.
+    """
     found = []
     for arm in (baseline, candidate):
-        found += _failed(arm)
+        found += _failed(arm) or _silent(arm, limit, most_unanswered)
     found += _unpaired(baseline, candidate)
     found += _extension(baseline, candidate, features, trust_arms)
     if min_accuracy is not None:
@@ -52,6 +65,46 @@ def reasons(
                     f"{arm.name} scored {accuracy:.3f}, expected at least {min_accuracy:.3f}"
                 )
     return found
+
+
+def warnings(baseline: Arm, candidate: Arm) -> list[str]:
+    """What does not invalidate a run, and makes it say less than it seems to."""
+    found = []
+    for arm in (baseline, candidate):
+        chances = [sample.chance for sample in arm.samples if sample.chance is not None]
+        right, count = sum(sample.score for sample in arm.samples), len(arm.samples)
+        if len(chances) == count:
+            chance = sum(chances) / count
+            if binomtest(round(right), count, chance, "greater").pvalue >= ALPHA:
+                found.append(
+                    f"{arm.name} scored {right / count:.3f}, no better than chance"
+                    f" ({chance:.3f}): what it does not see, it cannot lose"
+                )
+    if candidate.status and not any(map(_does, candidate.status)):
+        left = {one["reason"] for line in candidate.status for one in line.get("left_alone", ())}
+        why = "; ".join(sorted(left)) or "no convolution to replace"
+        found.append(f"the extension has nothing to do in {candidate.name}: {why}")
+    return found
+
+
+def _does(line: Mapping[str, Any]) -> bool:
+    """Whether the extension does something in the process that wrote ``line``."""
+    return bool(line["modules"] or set(line["features"]) - {"linear"})
+
+
+def _silent(arm: Arm, limit: int, most: float) -> list[str]:
+    silent = sum(sample.is_no_answer(limit) for sample in arm.samples)
+    if silent <= most * len(arm.samples):
+        return []
+    empty = sum(sample.is_empty for sample in arm.samples)
+    cut = sum(sample.is_cut(limit) for sample in arm.samples)
+    unreadable = sum(sample.unreadable for sample in arm.samples)
+    return [
+        f"{arm.name} gave no answer to {silent} of {len(arm.samples)} questions ({empty} replies"
+        f" empty or all thinking, {cut} cut at {limit} tokens, {unreadable} without a choice),"
+        f" expected {most:.0%} at most (--max-unanswered); a model that thinks wants --no-thinking"
+        " or a larger --max-new-tokens"
+    ]
 
 
 def _failed(arm: Arm) -> list[str]:
@@ -85,7 +138,7 @@ def _unpaired(baseline: Arm, candidate: Arm) -> list[str]:
 
 
 def _extension(
-    baseline: Arm, candidate: Arm, features: Sequence[str], trust_arms: bool
+    baseline: Arm, candidate: Arm, features: Sequence[str] | None, trust_arms: bool
 ) -> list[str]:
     found = []
     for arm in (baseline, candidate):
@@ -94,15 +147,20 @@ def _extension(
                 f"nothing tells whether {arm.name} runs the extension: name its status file"
                 f" (ENGINE_EXT_STATUS there) with --{arm.name}-status, or say --trust-arms"
             )
-    if baseline.status and (replaced := _replaced(baseline)):
-        found.append(f"{BASELINE} ran the extension: it replaced {', '.join(replaced)}")
+    if baseline.status and any(map(_does, baseline.status)):
+        does = _replaced(baseline) or sorted(
+            {f for line in baseline.status for f in line["features"]}
+        )
+        found.append(f"{BASELINE} ran the extension: {', '.join(does)}")
     if candidate.status is not None:
-        if not _replaced(candidate):
-            found.append(f"{CANDIDATE} did not run the extension: it replaced no module")
-        else:
-            missing = {name for line in candidate.status for name in _missing(line, features)}
-            if missing:
-                found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
+        if not candidate.status:
+            found.append(
+                f"{CANDIDATE} did not run the extension: no model of its was loaded with it (its"
+                " ENGINE_EXT_STATUS is empty)"
+            )
+        missing = {name for line in candidate.status for name in _missing(line, features or ())}
+        if missing:
+            found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
     return found
 
 

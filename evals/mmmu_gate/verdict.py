@@ -32,6 +32,7 @@ def judge(
     invalid: Sequence[str],
     logprob_faults: Sequence[str] = (),
     smoke: bool = False,
+    warnings: Sequence[str] = (),
 ) -> Judged:
     """Judge a run.
 
@@ -43,9 +44,10 @@ def judge(
         invalid: reasons for which the scores say nothing.
         logprob_faults: what the finer comparison found.
         smoke: too few questions are a warning, not a reason.
+        warnings: what else to know of the run.
     """
     if invalid or overall is None:
-        return Judged(Verdict.INVALID, tuple(invalid))
+        return Judged(Verdict.INVALID, tuple(invalid), tuple(warnings))
     failures = []
     if overall.difference < 0 and overall.mcnemar_p < ALPHA:
         failures.append(
@@ -58,15 +60,15 @@ def judge(
         f"too few questions: of {overall.count}, with {overall.lost + overall.won} changed, a drop"
         f" of {overall.detectable_drop:.4f} could have been seen, expected {max_drop:.4f} or less"
     )
-    warnings = (too_few,) if few and smoke else ()
+    told = (*warnings, too_few) if few and smoke else tuple(warnings)
     if failures:
-        return Judged(Verdict.FAIL, tuple(failures), warnings)
+        return Judged(Verdict.FAIL, tuple(failures), told)
     if few and not smoke:
-        return Judged(Verdict.INVALID, (too_few,))
+        return Judged(Verdict.INVALID, (too_few,), told)
     if overall.drop_p >= ALPHA and not few:
         reason = (
             f"a drop of {max_drop:.4f} is not excluded: {overall.difference:+.4f}, p ="
             f" {overall.drop_p:.2g}"
         )
-        return Judged(Verdict.FAIL, (reason,), warnings)
-    return Judged(Verdict.PASS, (), warnings)
+        return Judged(Verdict.FAIL, (reason,), told)
+    return Judged(Verdict.PASS, (), told)

@@ -2,15 +2,19 @@
 
 - every sample carries a digest of its question, pictures included (`doc_hash` of lmms-eval 0.7.3
   is the same for all), its subject, a score of its own, and whether a choice could be read;
+- what a server has put into `reasoning_content` is thinking, and only what follows it an answer;
 - a reply from which no option can be read counts as wrong. lmms-eval draws an option at random.
 """
 
+import ast
 import hashlib
 import json
 from pathlib import Path
 
 from lmms_eval.utils import load_yaml_config
+from openai.resources.chat.completions import Completions
 
+from evals.mmmu_gate.samples import THINKING, answer
 from evals.mmmu_gate.subjects import subject, unknown
 
 CONFIG = json.loads((Path(__file__).parent / "gate.json").read_text())
@@ -39,10 +43,11 @@ def process_docs(dataset):
 
 
 def process_results(doc, results):
-    outcome = dict(PACKAGED["process_results"](doc, results))
+    answers = [answer(reply or "") for reply in results]
+    outcome = dict(PACKAGED["process_results"](doc, answers))
     outcome["gate"] = {"digest": digest(doc)}
     if "mmmu_acc" in outcome:
-        outcome["gate"] |= _mmmu(outcome["mmmu_acc"])
+        outcome["gate"] |= _mmmu(outcome["mmmu_acc"]) | {"chance": _chance(doc)}
     return outcome
 
 
@@ -69,6 +74,29 @@ def _mmmu(outcome):
     }
 
 
+def _chance(doc):
+    """Of a right answer without looking; none for a question without options."""
+    options = ast.literal_eval(str(doc.get("options") or []))
+    return 1 / len(options) if options else 0.0
+
+
+def _read_reasoning():
+    """A reply without content is what the model thought, and no answer; lmms-eval reads None."""
+    create = Completions.create
+
+    def reading(*args, **kwargs):
+        response = create(*args, **kwargs)
+        for choice in response.choices:
+            message = choice.message
+            thought = getattr(message, "reasoning_content", None)  # vLLM has come to say reasoning
+            thought = thought or getattr(message, "reasoning", None)
+            message.content = message.content or (f"{THINKING}{thought}" if thought else "")
+        return response
+
+    if create.__name__ != reading.__name__:  # the module is imported more than once
+        Completions.create = reading
+
+
 def _replace_random_choice():
     """Raises RuntimeError where lmms-eval has come to parse in another way."""
     from lmms_eval.tasks._task_utils import mmmu_mcq_utils
@@ -80,3 +108,4 @@ def _replace_random_choice():
 
 
 _replace_random_choice()
+_read_reasoning()

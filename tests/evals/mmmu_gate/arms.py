@@ -22,6 +22,7 @@ def sample(position, **changes):
         reply="A",
         target="A",
         score=1.0,
+        chance=0.25,
         unreadable=False,
         failure=None,
         prompt_tokens=80,

@@ -23,6 +23,7 @@ def test_what_follows_two_dashes_goes_to_the_engine():
         ([*ARMS, "--dataset", "/nowhere.parquet"], "--dataset: no /nowhere.parquet"),
         ([*ARMS, "--baseline-samples", "/nowhere"], "--baseline-samples: no /nowhere"),
         ([*ARMS, "--max-drop", "1"], "found 1.0, expected a share between 0 and 1"),
+        ([*ARMS, "--max-unanswered", "1"], "found 1.0, expected 0 up to 1"),
         ([*ARMS, "--limit", "0"], "--limit: found 0, expected 1 or more"),
         ([*ARMS, "--task", "ai2d", "--subjects", "Art"], "--subjects are those of mmmu_val"),
     ],

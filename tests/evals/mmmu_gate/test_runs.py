@@ -160,7 +160,7 @@ def test_a_baseline_with_the_extension_is_no_baseline(tmp_path, arms, server, qu
     arms[5] = server[1]
     code, said, _ = gate(tmp_path, *arms, "--dataset", questions, "--smoke", "--limit", 3)
     assert code == 2
-    assert "baseline ran the extension: it replaced visual.patch_embed.proj" in said
+    assert "baseline ran the extension: visual.patch_embed.proj" in said
 
 
 @slow
@@ -169,6 +169,17 @@ def test_an_arm_that_answers_by_chance_shows_nothing(tmp_path, server, stored, q
     code, said, _ = gate(tmp_path, *given, "--smoke", "--min-accuracy", "0.999")
     assert code == 2
     assert re.search(r"baseline scored 0\.\d+, expected at least 0\.999", said)
+
+
+@slow
+def test_servers_whose_replies_are_cut_show_nothing(tmp_path, arms, questions):
+    given = [*arms, "--dataset", questions, "--smoke", "--limit", 10, "--max-new-tokens", 1]
+    code, said, report = gate(tmp_path, *given)
+    assert (code, report["verdict"]) == (2, "INVALID"), said
+    for name in ("baseline", "candidate"):
+        assert f"{name} gave no answer to 10 of 10 questions" in said
+    assert "10 cut at 1 tokens" in said
+    assert report["arms"]["baseline"]["unanswered"] == 10
 
 
 @slow
@@ -250,7 +261,9 @@ def test_servers_that_are_started_pass_and_are_stopped(tmp_path, questions):
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)
     assert report["arms"]["baseline"]["replaced"] == []
-    assert report["arms"]["candidate"]["replaced"] == ["visual.patch_embed.proj"]
+    # vLLM multiplies on a CPU already.
+    assert report["arms"]["candidate"]["replaced"] == []
+    assert "the extension has nothing to do in candidate" in report["warnings"][0]
     assert report["arms"]["candidate"]["environment"]["vllm"].startswith("0.32.0")
     assert left_behind(tmp_path) == []
 

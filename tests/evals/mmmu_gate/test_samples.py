@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from evals.mmmu_gate.samples import BadSamples, read
+from evals.mmmu_gate.samples import BadSamples, answer, read
 
 MMMU = {
     "doc_id": 3,
@@ -17,6 +17,7 @@ MMMU = {
         "subject": "Art",
         "score": 1.0,
         "unreadable": False,
+        "chance": 0.25,
     },
 }
 OTHER = {
@@ -45,6 +46,8 @@ def test_a_sample_of_mmmu_has_the_gates_own_score_and_digest(written):
     assert (found.position, found.name, found.subject) == (3, "validation_Art_3", "Art")
     assert (found.question, found.score, found.reply) == ("abc", 1.0, "B")
     assert (found.prompt_tokens, found.reply_tokens, found.failure) == (81, 2, None)
+    assert found.chance == 0.25
+    assert not found.is_no_answer(limit=8)
 
 
 def test_a_sample_of_another_task_has_the_one_score_there_is(written):
@@ -87,6 +90,34 @@ def test_a_reply_that_never_came_is_a_failure(written, field, text):
 def test_a_file_of_something_else_is_refused_by_line(written, rows, said):
     with pytest.raises(BadSamples, match=said):
         read(written(*rows))
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("B", "B"),
+        ("<think>It is A or</think>\n\nB", "B"),
+        ("It is A or</think>B", "B"),  # the template has begun the thinking
+        ("<think>It is A or", ""),
+        ("<think>It is A</think> ", ""),
+        (" \n", ""),
+    ],
+)
+def test_an_answer_is_what_follows_the_thinking(written, reply, said):
+    assert answer(reply) == said
+    (found,) = read(written({**OTHER, "resps": [reply]}))
+    assert found.is_empty == (said == "")
+
+
+def test_a_reply_of_nothing_is_empty(written):
+    (found,) = read(written({**OTHER, "resps": [None], "filtered_resps": [None]}))
+    assert found.is_empty
+
+
+def test_a_reply_as_long_as_it_may_be_is_cut(written):
+    (found,) = read(written(MMMU))
+    assert (found.is_cut(2), found.is_cut(3)) == (True, False)
+    assert found.is_no_answer(2)
 
 
 def test_one_score_of_several_can_be_named(written):

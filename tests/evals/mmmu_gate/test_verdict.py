@@ -46,6 +46,14 @@ def test_too_few_questions_are_a_reason_or_a_warning():
     assert smoke.warnings == judged.reasons
 
 
+@pytest.mark.parametrize("count", [720, 60])
+def test_warnings_are_told_whatever_the_verdict(count):
+    assert judge(run(count, 0, 0), 0.01, [], warnings=["at chance"]).warnings == ("at chance",)
+    told = judge(run(60, 0, 0), 0.01, [], smoke=True, warnings=["at chance"]).warnings
+    assert told[0] == "at chance"
+    assert len(told) == 2
+
+
 @pytest.mark.parametrize("overall", [None, run(720, 40, 0)])
 def test_an_invalid_run_is_neither_passed_nor_failed(overall):
     judged = judge(overall, 0.01, ["the data set changed between the arms"])
