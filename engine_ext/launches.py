@@ -76,7 +76,7 @@ def examine(lines: Iterable[Line]) -> dict[str, Any]:
     launches: dict[str, list[Line]] = {}
     for line in sorted(lines, key=lambda one: one["time"]):
         launches.setdefault(line["launch"], []).append(line)
-    newest = max(launches, key=lambda name: launches[name][0]["time"])
+    newest = [*launches][-1]  # by their first lines
     processes = _processes(launches.pop(newest))
     return {
         "launch": newest,
