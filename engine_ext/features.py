@@ -118,10 +118,13 @@ def say_features(
     tried: TriedVersions,
     logger: logging.Logger,
     environ: Mapping[str, str] = os.environ,
-) -> None:
+) -> bool:
     """The line that each process logs when it starts: what is on, and why the rest is off.
 
     A warning where what was asked for, or all of it, is off because it has not been tried.
+
+    Returns:
+        Whether the log is set up, so that it can be read.
     """
     off = why_off(engine, version, tried, environ)
     on = [name for name in FEATURES if name not in off]
@@ -138,6 +141,7 @@ def say_features(
         "engine_ext: %s beside %s %s, on: %s%s",
         *(__version__, engine, version, ", ".join(on) or "nothing", rest),
     )
+    return logger.hasHandlers() and logger.isEnabledFor(logging.INFO)
 
 
 def is_named(feature: str, environ: Mapping[str, str] = os.environ) -> bool:

@@ -22,7 +22,7 @@ ENGINE: dict[str, type] = {"engine": str, "engine_version": str, "features": lis
 FIELDS: dict[str, dict[str, type]] = {
     MODEL: {**ENGINE, "architecture": str, "modules": list, "part": int, "expects": dict},
     SENDER: {**ENGINE, "sends": list, "as_before": dict},
-    POSITIONS: {},
+    POSITIONS: {"in_use": list},
 }
 """What a line says by its role, and of what type, beside what it says always."""
 SAME = {
@@ -76,7 +76,7 @@ def examine(lines: Iterable[Line]) -> dict[str, Any]:
     launches: dict[str, list[Line]] = {}
     for line in sorted(lines, key=lambda one: one["time"]):
         launches.setdefault(line["launch"], []).append(line)
-    newest = max(launches, key=lambda name: launches[name][0]["time"])
+    newest = [*launches][-1]  # by their first lines
     processes = _processes(launches.pop(newest))
     return {
         "launch": newest,
@@ -93,7 +93,7 @@ def _processes(lines: Iterable[Line]) -> list[Line]:
         who = tuple(line[name] for name in ("host", "namespace", "pid", "started"))
         own = found.setdefault(who, {"state": _state(line), "roles": [], "positions": []})
         if line["role"] == POSITIONS:
-            own["positions"].append(f"{line.get('function')} {line.get('in_use')}")
+            own["positions"].append(" ".join(map(str, line["in_use"])))
         elif line["role"] not in own["roles"]:
             own["roles"].append(line["role"])
         own.update({name: value for name, value in line.items() if name != "role"})
@@ -200,5 +200,5 @@ def _said(one: Line) -> Iterator[str]:
             yield f"sends {kind}s as pixels"
         for kind, reason in one["as_before"].items():
             yield f"sends {kind}s as before ({reason})"
-    for each in one["positions"]:
-        yield f"positions by the extension: {each}"
+    if one["positions"]:
+        yield f"positions by the extension: {', '.join(one['positions'])}"

@@ -87,7 +87,7 @@ def test_it_is_said_in_words_too(say, child, file, capsys):
         f"process   {os.getpid()}: engine_ext",
         "sends images as pixels",
         "sends videos as before (a reason)",
-        "positions by the extension: get_rope_index",
+        "positions by the extension: qwen2_vl image",
         f"process   {child['pid']}: ",
         "holds AModel",
         "verdict   all that are known of are there, and agree",

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import logging
 import os
 from typing import Any
 
 from engine_ext import status
-from engine_ext.features import UnknownFeature, say_features
+from engine_ext.features import UnknownFeature
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.versions import (
     EXTERNAL_PACKAGE,
     EXTERNAL_VARIABLE,
     PROCESSOR_PACKAGE,
     PROCESSORS_VARIABLE,
-    TRIED,
 )
 
 SETS_UP_LOG = "sglang.srt.utils.configure_logger"
@@ -35,13 +32,14 @@ def register() -> None:
     """
     from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
+    from engine_ext.sglang import features as said
+
     features = active_features()
     status.begin()
     if not features:
         return
     _reach_processes_without_plugins()
-    if not (logger.hasHandlers() and logger.isEnabledFor(logging.INFO)):
-        # The main process and the detokenizer set up their log later.
+    if not said.is_read:  # the main process and the detokenizer set up their log later
         HookRegistry.register(SETS_UP_LOG, after_log, HookType.AFTER)
     if {"linear", "pixels"} & set(features):
         HookRegistry.register(RESOLVES_A_MODEL, resolve_to_override, HookType.AFTER)
@@ -69,25 +67,20 @@ def active_features() -> tuple[str, ...]:
         SystemExit: ``ENGINE_EXT`` holds an unknown word. SGLang catches other exceptions and goes
             on; an operator who mistyped it must not be served stock in silence.
     """
-    import sglang
-
-    from engine_ext.sglang.features import features
+    from engine_ext.sglang.features import features, say
 
     try:
-        say_features("sglang", sglang.__version__, TRIED, logger)
+        say()
         return features()
     except UnknownFeature as error:
         raise SystemExit(f"engine_ext: {error}") from None
 
 
 def after_log(*_args: Any, **_kwargs: Any) -> None:
-    """After ``configure_logger``: say again what nobody could read."""
-    _say_again()
+    """After ``configure_logger``: say what nobody could read before."""
+    from engine_ext.sglang.features import say
 
-
-@functools.cache
-def _say_again() -> None:
-    active_features()
+    say()
 
 
 def _compute_positions() -> None:

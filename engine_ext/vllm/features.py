@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 
@@ -23,6 +22,4 @@ def features(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
 def say() -> None:
     """Say in the log which are on, once it is set up: `vllm serve` loads plugins before."""
     global _is_read
-    if not _is_read:
-        say_features("vllm", vllm.__version__, TRIED, logger)
-        _is_read = logger.hasHandlers() and logger.isEnabledFor(logging.INFO)
+    _is_read = _is_read or say_features("vllm", vllm.__version__, TRIED, logger)

@@ -114,6 +114,7 @@ def test_an_unknown_feature_stops_sglang(monkeypatch):
 @pytest.mark.parametrize("version", ["0.5.5", "0.5.99"])
 def test_a_version_that_was_not_tried_stays_stock(version, monkeypatch, caplog):
     monkeypatch.setattr(sglang, "__version__", version)
+    monkeypatch.setattr("engine_ext.sglang.features.is_read", False)
     assert plugin.active_features() == ()
     assert f"{version} has not been tried" in caplog.text
 
