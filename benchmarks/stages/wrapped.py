@@ -94,7 +94,7 @@ POINTS: dict[str, list[Point | Changed]] = {
         "Qwen3VLForConditionalGeneration",
         *_GATHERS,
     ),
-    "engine_ext.sglang.sending": [Point("Sent.compact", PROCESS)],
+    "engine_ext.sglang.sent": [Point("Sent.compact", PROCESS)],
     "engine_ext.pixels.identity": [Point("identity", HASH)],
     "engine_ext.sglang.restoring": [Point("restored", GATHER)],
     "engine_ext.vllm.pixels": [Point("first_frame", PROCESS)],

@@ -185,7 +185,7 @@ INTERVENTIONS = (
     ),
     Intervention(
         "sglang.srt.utils:cpu_has_amx_support",
-        "called, as is `is_cpu` (`sending.py`)",
+        "called, as is `is_cpu` (`sent.py`)",
         "SGLang processes images by itself on such a CPU: pixels are left out",
         HOOKED,
         "the same",

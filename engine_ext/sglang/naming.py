@@ -44,7 +44,7 @@ def name_items(items: Iterable[Any], sent: Mapping[str, Any]) -> None:
     """Say who items are, unless somebody has, and how those of pixels are restored.
 
     Args:
-        sent: by kind, of `sending.Sent`.
+        sent: by kind, of `sent.Sent`.
     """
     for item in items:
         kind = "image" if item.is_image() else "video"

@@ -49,7 +49,8 @@ def _register_subclass(
         return
     from sglang.srt.managers.multimodal_processor import PROCESSOR_MAPPING
 
-    from engine_ext.sglang.sending import say_what_is_sent, sending
+    from engine_ext.sglang.sending import sending
+    from engine_ext.sglang.sent import say_what_is_sent
 
     reason = _why_none(model_config)
     found = {} if reason else _known_processors(PROCESSOR_MAPPING, hf_config)

@@ -28,7 +28,7 @@ def models(family, extended):
 
 def sent(processor, kind, rows):
     """The feature of an item of pixels, and what it says beside it."""
-    from engine_ext.sglang.sending import Sent
+    from engine_ext.sglang.sent import Sent
 
     one = Sent.of(getattr(processor, f"{kind}_processor"), kind, {})
     return one, one.beside

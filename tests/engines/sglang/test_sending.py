@@ -18,7 +18,8 @@ from transformers import AutoProcessor
 from engine_ext.pixels import NotByValue, PixelValues, restore
 from engine_ext.sglang import naming
 from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
-from engine_ext.sglang.sending import Sent, sending
+from engine_ext.sglang.sending import sending
+from engine_ext.sglang.sent import Sent
 from evals import checkpoints
 from evals.sglang_loader import load, server_args
 from tests.engines.limits import NAME, VERSION, with_pixels
@@ -182,7 +183,7 @@ def test_on_a_version_that_was_not_tried_rows_are_restored_once_before_pixels_ar
     monkeypatch.setattr(sglang, "__version__", "0.5.99")
     untried = Sent.of(of_kind, kind, {})
     assert torch.equal(untried.values, tried.values)
-    monkeypatch.setattr("engine_ext.sglang.sending.restore", lambda *a: restore(*a) + 1)
+    monkeypatch.setattr("engine_ext.sglang.sent.restore", lambda *a: restore(*a) + 1)
     with pytest.raises(NotByValue, match="has not been tried, and rows are not restored"):
         Sent.of(of_kind, kind, {})
 
