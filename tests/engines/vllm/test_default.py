@@ -48,7 +48,8 @@ def test_the_status_line_says_why_nothing_is_replaced(both):
 
 @multiplies
 def test_the_log_says_it_in_one_line(both):
-    (said,) = (line for line in both[0]["log"].splitlines() if "engine_ext: " in line)
+    lines = both[0]["log"].splitlines()
+    (said,) = (line for line in lines if "engine_ext: " in line and PROJECTION in line)
     assert f"{PROJECTION} (vllm.model_executor.layers.conv.Conv3dLayer): left alone" in said
     assert said.endswith(MULTIPLIES)
 
