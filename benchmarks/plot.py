@@ -56,8 +56,8 @@ def main() -> None:
     pixels = newest(read(options.results / "pixels.csv"))
     tiny = [row for row in pixels if row["shape"].startswith("tiny")]
     save(draw_stages(tiny), options.pictures / "image-stages.png")
-    gaps = newest(read(options.results / "gaps.csv"))
-    save(draw_gaps(gaps), options.pictures / "gaps.png")
+    if (gaps := options.results / "gaps.csv").exists():
+        save(draw_gaps(newest(read(gaps))), options.pictures / "gaps.png")
 
 
 def save(figure: Figure, file: Path) -> None:

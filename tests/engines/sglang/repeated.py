@@ -21,7 +21,7 @@ SIZE = (224, 168)  # pixels, width and height
 QUESTION = {"type": "text", "text": "Which color is the background?"}
 SAME = {"again": "first", "file again": "file"}
 """Requests for the picture of an earlier one, by their names."""
-OTHERS = ("one value", "turned grid", "file", "file rewritten")
+OTHERS = ("one value", "file", "file rewritten")
 """Those for others."""
 BROKEN = ("broken base64", "truncated PNG", "text declared as PNG", "empty image URL", "0x0 image")
 
@@ -31,15 +31,12 @@ def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
     picture = Image.radial_gradient("L").resize(SIZE).convert("RGB")
     changed = picture.copy()
     changed.putpixel((80, 80), (255, 255, 254))
-    grey, turned = (Image.new("RGB", size, "grey") for size in (SIZE, SIZE[::-1]))
     file = folder / "picture.png"
     flush(server)
     found = {
         "first": _ask(server, _url(picture)),
         "again": _ask(server, _url(picture)),
         "one value": _ask(server, _url(changed)),
-        "grey": _ask(server, _url(grey)),
-        "turned grid": _ask(server, _url(turned)),
     }
     for name, shown in {
         "file": picture.rotate(180),

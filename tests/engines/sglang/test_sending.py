@@ -106,6 +106,17 @@ def test_the_same_image_is_the_same_item_and_named_before_it_is_sent(family):
     assert first.pad_value is not None
 
 
+def test_two_images_of_one_colour_are_two(family):
+    """As floats too they are the same bytes, so stock takes one for the other."""
+    stock, ours = processors(family)
+    images = [Image.new("RGB", size, "grey") for size in ((224, 112), (112, 224))]
+    for one, count in ((stock, 1), (ours, 2)):
+        items, _ = items_of(one, family, images)
+        for item in items:
+            item.set_pad_value()
+        assert len({item.hash for item in items}) == count
+
+
 def test_it_is_named_beside_the_event_loop(family, monkeypatch):
     """Where SGLang has no workers for its processors, as on a GPU, all else is done on it."""
     from sglang.srt.multimodal.processors.base_processor import BaseMultiModalProcessorOutput
