@@ -102,8 +102,7 @@ def sending(stock: Any) -> Any:
             # A prompt of tokens SGLang decodes and encodes again, but not on this way.
             if self.by_content is not None and isinstance(kwargs.get("input_text"), str):
                 try:
-                    knowing = super(Sending, self.by_content)
-                    found = await knowing.process_mm_data_async(*args, **kwargs)
+                    found = await stock.process_mm_data_async(self.by_content, *args, **kwargs)
                 except Exception:  # the other way tells the client what is wrong, as on stock
                     logger.debug("engine_ext: not known by what came in", exc_info=True)
             if found is None:
