@@ -162,8 +162,8 @@ class Batch:
         positions, deltas = flat[:-rows].reshape(3, rows, length), flat[-rows:]
         images, videos = self.images, self.videos
         for row in range(rows):
-            valid = self.valid[row]
-            own = self.ids[row, valid]
+            chosen = _together(self.valid[row])
+            own, out = self.ids[row, chosen], positions[:, row, chosen]
             try:
                 if self.are_types:
                     spans = _by_type(own, images, videos, merge_size)
@@ -171,11 +171,12 @@ class Batch:
                 else:
                     spans = find(own, images, videos)
                     clips = own[spans.starts] == tokens.video
-                found, following = rope_index(len(own), spans)
+                out, following = rope_index(len(own), spans, out)
             except BadSpans as error:
                 raise BadSpans(f"row {row} of {rows}: {error}") from error
             images, videos = images[(~clips).sum() :], videos[clips.sum() :]
-            positions[:, row, valid] = found
+            if not isinstance(chosen, slice):
+                positions[:, row, chosen] = out
             deltas[row] = following - (len(own) if self.are_types else length)
         moved = torch.from_numpy(flat).to(self.input_ids.device, self.input_ids.dtype)
         return moved[:-rows].view(3, rows, length), moved[-rows:].view(rows, 1)
@@ -192,6 +193,13 @@ def to_host(*tensors: Tensor | None) -> list[Ints | None]:
             for t in tensors
         )
     return [None if t is None else t.detach().to(torch.int64).numpy() for t in tensors]
+
+
+def _together(valid: NDArray[np.bool_]) -> slice | NDArray[np.bool_]:
+    """The tokens of a row: a slice, which copies nothing, unless what is masked lies between."""
+    first, count = int(valid.argmax()), int(valid.sum())
+    chosen = slice(first, first + count)
+    return chosen if valid[chosen].all() else valid
 
 
 def _by_type(types: Ints, images: Ints, videos: Ints, merge_size: int) -> Spans:
