@@ -58,14 +58,18 @@ def python(tmp_path_factory, wheels, clean):
     (site / "engine.pth").write_text(view + "\n")
     command = folder / "bin" / "vllm"
     if NAME == "vllm":
-        main = "from vllm.entrypoints.cli.main import main; main()"
+        main = "from vllm.entrypoints.cli.main import main\nif __name__ == '__main__':\n    main()"
         command.write_text(f"#!{found}\n{main}\n")
         command.chmod(0o755)
     return found
 
 
 def run(python, environ, *arguments):
-    done = subprocess.run([python, *arguments], capture_output=True, text=True, env=environ)
+    # From a folder in which no checkout is found.
+    here = python.parent.parent
+    done = subprocess.run(
+        [python, *arguments], capture_output=True, text=True, env=environ, cwd=here
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
