@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks import device as devices
 from benchmarks.command import parser, recording
+from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
 from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import OFF, ON
@@ -95,14 +96,8 @@ def measure(
 
 
 def table(rows: Sequence[Row]) -> Table:
-    drawn = Table(title=f"{rows[0].engine}, {rows[0].device}: one image, extension off and on")
-    for column in ("tower and image", "patches", "", "arm", "ms", "20 %", "80 %", "ratio"):
-        drawn.add_column(column, justify="right")
-    for row in rows:
-        times = (f"{value:.1f}" for value in (row.median, row.low, row.high))
-        what = row.what.removeprefix(f"{WHAT}, ")
-        drawn.add_row(row.shape, str(row.count), what, row.provider, *times, f"{row.ratio:.2f}x")
-    return drawn
+    title = f", {rows[0].device}: one image, extension off and on"
+    return by_arm(rows, title, "tower and image", "patches", median="ms", value=".1f")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from benchmarks import device as devices
 from benchmarks import stages
 from benchmarks.command import parser, recording
 from benchmarks.pixels import BESIDE, BEST_SETTINGS, CLIP, FIRST, FRAMES, SIZES, clip, picture
+from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import SETTINGS
 from benchmarks.serve_load import QUESTION, Load
@@ -195,14 +196,8 @@ def _rows(shape: str, texts: int, found: dict[str, list[dict[str, float]]]) -> I
 
 
 def table(rows: Sequence[Row]) -> Table:
-    drawn = Table(title=f"{rows[0].engine}, {rows[0].device}: gaps between tokens of running texts")
-    for column in ("media", "texts", "", "arm", "median", "20 %", "80 %", "ratio"):
-        drawn.add_column(column, justify="right")
-    for row in rows:
-        values = (f"{value:.3g}" for value in (row.median, row.low, row.high))
-        what = row.what.removeprefix(f"{WHAT}, ")
-        drawn.add_row(row.shape, str(row.count), what, row.provider, *values, f"{row.ratio:.2f}x")
-    return drawn
+    title = f", {rows[0].device}: gaps between tokens of running texts"
+    return by_arm(rows, title, "media", "texts")
 
 
 if __name__ == "__main__":

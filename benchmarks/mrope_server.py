@@ -24,6 +24,7 @@ from rich.table import Table
 
 from benchmarks import device as devices
 from benchmarks.command import parser, recording
+from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import WrongArm
 from benchmarks.serve_load import QUESTION, photograph
@@ -146,14 +147,9 @@ def _rows(family: str, kind: str, found: Mapping[str, Asked]) -> Iterator[Row]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    drawn = Table(title=f"{rows[0].engine}: one request, feature mrope off and on")
-    for column in ("request", "tokens", "", "mrope", "ms", "20 %", "80 %", "ratio"):
-        drawn.add_column(column, justify="right")
-    for row in rows:
-        times = (f"{value:.2f}" for value in (row.median, row.low, row.high))
-        what = row.what.removeprefix(f"{WHAT}, ")
-        drawn.add_row(row.shape, str(row.count), what, row.provider, *times, f"{row.ratio:.1f}x")
-    return drawn
+    title = ": one request, feature mrope off and on"
+    heads = {"arm": "mrope", "median": "ms"}
+    return by_arm(rows, title, "request", "tokens", **heads, value=".2f", ratio=".1f")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from benchmarks import device as devices
 from benchmarks import stages
 from benchmarks.command import parser, recording
 from benchmarks.pixels_tables import BYTES, HOST_TIME, WHOLE
+from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import Arms
 from benchmarks.serve_load import QUESTION, Load, photograph
@@ -181,15 +182,8 @@ def clip(number: int) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    drawn = Table(title=f"{rows[0].engine}, {rows[0].device}: raw pixels off and on")
-    for column in ("image", "at a time", "", "arm", "median", "20 %", "80 %", "unit", "ratio"):
-        drawn.add_column(column, justify="right")
-    for row in rows:
-        values = (f"{value:.3g}" for value in (row.median, row.low, row.high))
-        what = row.what.removeprefix(f"{WHAT}, ")
-        shown = (row.shape, str(row.count), what, row.provider, *values, row.unit)
-        drawn.add_row(*shown, f"{row.ratio:.2f}x" if row.ratio else "")
-    return drawn
+    title = f", {rows[0].device}: raw pixels off and on"
+    return by_arm(rows, title, "image", "at a time", has_unit=True)
 
 
 if __name__ == "__main__":

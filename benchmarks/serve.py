@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.command import parser, recording
+from benchmarks.printed import by_arm
 from benchmarks.record import Row
 from benchmarks.serve_arms import Arms
 from benchmarks.serve_load import Load
@@ -87,15 +88,8 @@ def way_in(engine: str) -> dict[str, str]:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    drawn = Table(title=f"{rows[0].engine}, {rows[0].device}: extension off and on")
-    for column in ("load", "at a time", "", "arm", "median", "20 %", "80 %", "unit", "ratio"):
-        drawn.add_column(column, justify="right")
-    for row in rows:
-        values = (f"{value:.3g}" for value in (row.median, row.low, row.high))
-        what = row.what.removeprefix(f"{WHAT}, ")
-        shown = (row.shape, str(row.count), what, row.provider, *values, row.unit)
-        drawn.add_row(*shown, f"{row.ratio:.3f}x")
-    return drawn
+    title = f", {rows[0].device}: extension off and on"
+    return by_arm(rows, title, "load", "at a time", ratio=".3f", has_unit=True)
 
 
 if __name__ == "__main__":
