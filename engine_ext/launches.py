@@ -119,11 +119,12 @@ def _missing(processes: list[Line]) -> Iterator[str]:
     for one in ended:
         yield f"process {one['pid']} ({', '.join(one['roles'])}) has ended"
     models, senders = ([p for p in processes if role in p["roles"]] for role in (MODEL, SENDER))
-    yield from _too_few("model", len(models), _expected_models(processes))
+    expected_models = _expected_models(processes)
+    yield from _too_few("model", len(models), expected_models)
     expected = max((one.get("expects", {}).get("senders", 0) for one in processes), default=0)
     if senders:  # those of old engines say nothing
         yield from _too_few("sender", len(senders), expected)
-    is_short = len(models) < max(_expected_models(processes), 1)
+    is_short = len(models) < max(expected_models, 1)
     if is_short and (sending := [str(one["pid"]) for one in senders if one.get("sends")]):
         yield (
             f"process {', '.join(sending)} sends pixels, and not every process with a model has"

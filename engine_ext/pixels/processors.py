@@ -2,7 +2,7 @@
 
 They resize, rescale, normalise and cut. A call that leaves out the middle two gives the pixels; an
 image is then written once for each frame of a patch, where that cannot be left out too.
-Knows them by name and by their attributes, and imports nothing.
+Knows them by name and by their attributes, and imports none of them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import copy
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from engine_ext.pixels.values import STEPS, NotByValue
+from torch import Tensor
+
+from engine_ext.pixels.values import STEPS, NotByValue, noise, rows_of
 
 CHANNELS = 3  # these processors convert to RGB
 _BACKENDS = ("", "Fast", "Pil")
@@ -77,6 +79,17 @@ def with_settings(processor: Any, settings: Mapping[str, Any]) -> Any:
     for name, value in settings.items():
         setattr(found, name, value)
     return found
+
+
+def rows_by_both_ways(processor: Any, settings: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """The rows of one picture, resized: as they are, and as they are with ``settings``.
+
+    Raises:
+        NotByValue: as `rows_of`.
+    """
+    asked = with_settings(processor, settings)
+    as_stock, as_asked = (rows_of(one, noise(), {"do_resize": True}) for one in (processor, asked))
+    return as_stock, as_asked
 
 
 def row_width(processor: Any) -> int:

@@ -21,8 +21,6 @@ from engine_ext.pixels import (
     processors,
     restore,
 )
-from engine_ext.pixels.processors import with_settings
-from engine_ext.pixels.values import noise, rows_of
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
@@ -71,10 +69,7 @@ class Sent:
         return found
 
     def _expect_exact(self, processor: Any) -> None:
-        rows, asked = (
-            rows_of(one, noise(), {"do_resize": True})
-            for one in (processor, with_settings(processor, self.settings))
-        )
+        rows, asked = processors.rows_by_both_ways(processor, self.settings)
         pixels, values = self.compact(asked), PixelValues.unpacked(self.values)
         if pixels is None or not torch.equal(restore(pixels, values, self.row_width), rows):
             raise NotByValue("SGLang has not been tried, and rows are not restored bit for bit")

@@ -21,7 +21,6 @@ from torch import Tensor, distributed
 from engine_ext import status
 from engine_ext.features import is_untried
 from engine_ext.pixels import NotByValue, processors
-from engine_ext.pixels.values import noise, rows_of
 from engine_ext.vllm.features import features
 from engine_ext.vllm.log import logger
 
@@ -120,7 +119,8 @@ def _asking(stock: Any) -> Any:
                 return processor
             # Copies: vLLM keeps one processor of a model for all that a process does with it.
             processor = copy(processor)
-            processor.image_processor = _writing_once(processor.image_processor)
+            images = processor.image_processor
+            processor.image_processor = processors.with_settings(images, _written_once(images))
             return processor
 
     return _named_as(stock, Asking)
@@ -166,10 +166,9 @@ def first_frame(rows: Tensor, patch: Patch) -> Tensor:
     return rows.view(len(rows), processors.CHANNELS, frames, area)[:, :, 0].contiguous()
 
 
-def _writing_once(images: Any) -> Any:
-    """A copy of an image processor that writes an image as often as its size asks for."""
-    frames = processors.frames_written(images)
-    return processors.with_settings(images, {"temporal_patch_size": frames})
+def _written_once(images: Any) -> dict[str, int]:
+    """Settings by which an image processor writes an image as often as its size asks for."""
+    return {"temporal_patch_size": processors.frames_written(images)}
 
 
 def _patch_sent(info: Any, processor: Any) -> Patch | None:
@@ -196,9 +195,7 @@ def _patch_sent(info: Any, processor: Any) -> Patch | None:
 def _why_not_exact(images: Any, patch: Patch) -> str:
     """Why a picture is not the same after both ways of an image processor; empty if it is."""
     try:
-        rows, asked = (
-            rows_of(one, noise(), {"do_resize": True}) for one in (images, _writing_once(images))
-        )
+        rows, asked = processors.rows_by_both_ways(images, _written_once(images))
         is_same = torch.equal(every_frame(first_frame(asked, patch), patch.frames), rows)
     except Exception as error:
         return f"vLLM has not been tried, and a picture fails: {error!r}"
