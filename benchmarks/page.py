@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import gpu_server_tables, gpu_summary
 from benchmarks.gaps_tables import gaps
-from benchmarks.pixels_tables import hosts, rates, stages
+from benchmarks.pixels_tables import hosts, rates, renders, stages
 from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
 from benchmarks.serve_tables import encoders, memory, rope_servers, servers, starts
@@ -33,6 +33,7 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "pixel hosts": ("pixels", hosts),
     "pixel stages": ("pixels", stages),
     "pixel rates": ("pixels", rates),
+    "renders": ("renders", renders),
     "gaps": ("gaps", gaps),
     "gpu server": ("gpu_server", gpu_server_tables.speeds),
     "gpu answers": ("gpu_server", gpu_server_tables.answers),

@@ -33,7 +33,7 @@ from benchmarks.record import Row, compared
 from benchmarks.serve_arms import Arms
 from benchmarks.serve_load import QUESTION, Load, photograph
 from benchmarks.serve_model import TOWER_OF, make
-from benchmarks.serve_tables import BEST, OFF, PIXELS
+from benchmarks.serve_tables import BEST, OFF, PIXELS, RESIZE
 from benchmarks.stages import HASHED, HOST, SCHEDULER, STAGES
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
@@ -55,6 +55,10 @@ BESIDE: Mapping[str, Mapping[str, str]] = {
     "vllm": {},
 }
 """Variables of stock by which its scheduler hashes nothing: arms beside those of every engine."""
+OURS = {
+    PIXELS: {"ENGINE_EXT": "linear,mrope,pixels"},
+    RESIZE: {"ENGINE_EXT": "linear,mrope,pixels,resize"},
+}
 BEST_SETTINGS = {BEST: {"mm_preprocess_cache_size_mb": 1024}}
 """Images are known by their content then. None is asked for twice, so the cache holds none."""
 FIRST = 500_000  # number of the first photograph here; those of loads are smaller
@@ -95,7 +99,7 @@ def main() -> None:
         model = make(options.family, None if options.tiny else max(1, options.blocks), folder)
         arms = Arms(
             *(WHAT, ENGINES[options.engine], model, options.generator, folder),
-            {**BESIDE[options.engine], PIXELS: {"ENGINE_EXT": "linear,mrope,pixels"}},
+            {**BESIDE[options.engine], **OURS},
             stages.environ(folder, is_stubbed=is_stubbed),
             BEST_SETTINGS,
         )
@@ -139,7 +143,7 @@ class OneByOne:
 
     def rows(self, shape: str) -> Iterator[Row]:
         """A row for each stage and arm, and for their sums; nothing unless all arms were asked."""
-        if not all(self.found.get(arm) for arm in (OFF, PIXELS)):
+        if not all(self.found.get(arm) for arm in (OFF, *OURS)):
             return
         for name in (*STAGES, SCHEDULER, HASHED, HOST_TIME, WHOLE, BYTES):
             times = {arm: Times.of([one[name] for one in self.found[arm]]) for arm in self.found}

@@ -23,7 +23,8 @@ def hosts(rows: Sequence[Row]) -> str:
     lines = []
     for image, found in by_image(rows).items():
         for arm, size in found[BYTES].items():
-            cells = [*image, arm, f"{float(size['median']):.0f}"]
+            each = float(size["median"])
+            cells = [*image, arm, f"{each:.0f}" if each else "an image"]
             cells += _better(found[HOST_TIME][arm])
             for what in (SCHEDULER, HASHED):
                 cells.append(interval(found[what][arm]) if what in found else "-")
@@ -43,6 +44,24 @@ def stages(rows: Sequence[Row]) -> str:
             cells = [_share(each, whole) for each in (*spent, whole - sum(spent))]
             lines.append([*image, arm, *cells, three_digits(whole)])
     return table(["engine", "tower and image", "", *STAGES, REST, WHOLE], lines)
+
+
+def renders(rows: Sequence[Row]) -> str:
+    """What one API server takes for an image, and how many it makes ready in a second."""
+    found: dict[tuple[str, str], dict[str, Point]] = {}
+    for point in points(rows):
+        off = point[OFF]
+        what = off["what"].partition(", ")[2]
+        found.setdefault((off["engine"], off["shape"]), {})[what] = point
+    lines = []
+    for key, own in found.items():
+        for arm in own["throughput"]:
+            cells = [*key, arm, interval(own["decode"][arm])]
+            for what in ("image processor", "throughput"):
+                cells += _better(own[what][arm])
+            lines.append(cells)
+    columns = ["engine", "image", "", "decode, ms", "image processor, ms", "better by"]
+    return table([*columns, "requests/s", "better by"], lines)
 
 
 def rates(rows: Sequence[Row]) -> str:

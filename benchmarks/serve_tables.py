@@ -9,7 +9,7 @@ from benchmarks.tables import Point, Row, interval, points, ratio
 from evals.markdown import table
 from evals.reliability.engines import titled
 
-OFF, ON, PIXELS = "off", "on", "pixels"
+OFF, ON, PIXELS, RESIZE = "off", "on", "pixels", "pixels, resize"
 BEST = "off, its best settings"
 
 

@@ -17,17 +17,28 @@ FEATURES = {
     "linear": "patch embedding as one matrix product",
     "mrope": "rope positions of multimodal prompts without a step per token",
     "pixels": "images and videos sent as uint8, one frame of an image",
+    "resize": "with pixels: images sent as they were decoded, resized where the model is",
 }
 DEFAULT = ("linear", "mrope", "pixels")
 """On where the variable is not set."""
-OF_ENGINE = {"sglang": ("linear", "mrope", "pixels"), "vllm": ("linear", "pixels")}
+OF_ENGINE = {
+    "sglang": ("linear", "mrope", "pixels", "resize"),
+    "vllm": ("linear", "pixels", "resize"),
+}
 """What there is for an engine. vLLM computes positions in numpy already, span by span."""
-NAMED_ONLY = {"sglang": (), "vllm": ("pixels",)}
+NAMED_ONLY = {"sglang": ("resize",), "vllm": ("pixels", "resize")}
 """What is on only where it is named: vLLM's front end cannot tell whose engine it makes requests
-ready for (a render server, Ray), and what it sends of pixels an engine without us refuses."""
+ready for (a render server, Ray), and what it sends of pixels an engine without us refuses. Resizing
+has not been run on a GPU, and on a CPU it only moves."""
 TRIED = {
-    "sglang": {"pixels": TriedVersions((0, 5, 11), (0, 5, 24), "0.5.11 to 0.5.23")},
-    "vllm": {"pixels": TriedVersions((0, 28), (0, 34), "0.28 to 0.33")},
+    "sglang": {
+        "pixels": TriedVersions((0, 5, 11), (0, 5, 24), "0.5.11 to 0.5.23"),
+        "resize": TriedVersions((0, 5, 23), (0, 5, 24), "0.5.23"),
+    },
+    "vllm": {
+        "pixels": TriedVersions((0, 28), (0, 34), "0.28 to 0.33"),
+        "resize": TriedVersions((0, 30), (0, 34), "0.30 to 0.33"),
+    },
 }
 """Features that have been tried on fewer versions of an engine than the others."""
 
@@ -80,12 +91,14 @@ def why_off(
         untried = [each.why_not(version) for each in versions if version not in each]
         if name not in OF_ENGINE[engine]:
             found[name] = "the engine does it so already"
-        elif name not in asked:
-            found[name] = f"{VARIABLE}={environ[VARIABLE]}"
         elif name in NAMED_ONLY[engine] and name not in named:
             found[name] = f"only where {VARIABLE} names it"
+        elif name not in asked:
+            found[name] = f"{VARIABLE}={environ[VARIABLE]}"
         elif untried and environ.get(UNTRIED) != "1":
             found[name] = f"{version or repr(version)} {untried[0]}; {UNTRIED}=1 lets it act"
+    if "pixels" in found:
+        found.setdefault("resize", "there is none without pixels")
     return found
 
 

@@ -31,6 +31,7 @@ UNTRIED = {"ENGINE_EXT_UNTRIED": "1"}
         ("linear", ("linear",)),
         ("pixels,mrope", ("mrope", "pixels")),
         (" linear , ", ("linear",)),
+        ("resize,pixels", ("pixels", "resize")),
         ("off", ()),
     ],
 )
@@ -67,6 +68,21 @@ def test_an_engine_has_the_features_that_there_are_for_its_version(engine, versi
 def test_pixels_are_on_only_where_they_are_named_on_vllm():
     assert features_of("vllm", "0.32.0", VLLM, {}) == ("linear",)
     assert features_of("sglang", "0.5.23", SGLANG, {}) == ("linear", "mrope", "pixels")
+
+
+@pytest.mark.parametrize("engine", ["sglang", "vllm"])
+def test_images_are_resized_where_the_model_is_with_pixels_where_it_is_named(engine):
+    version = {"sglang": "0.5.23", "vllm": "0.32.0"}[engine]
+
+    def of(value):
+        environ = {"ENGINE_EXT": value} if value else {}
+        return features_of(engine, version, TRIED[engine], environ)
+
+    assert "resize" not in of("")
+    assert of("pixels,resize") == ("pixels", "resize")
+    assert of("resize") == ()
+    off = why_off(engine, version, TRIED[engine], {"ENGINE_EXT": "resize"})
+    assert off["resize"] == "there is none without pixels"
 
 
 def test_of_each_feature_that_is_off_it_is_known_why():

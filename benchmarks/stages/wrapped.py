@@ -49,8 +49,10 @@ class Changed:
 
 
 def _of_tensor(_: Any, tensor: Any, *__: Any, **___: Any) -> tuple[int, int]:
-    """Rows of patches are of two dimensions, or three; what else is sent is small."""
-    return (tensor.nbytes, len(tensor)) if tensor.dim() > 1 and tensor.nbytes > 1e4 else (0, 0)
+    """Rows of patches are of two dimensions, or three; an image, which has three values a pixel
+    and no patches yet, is not counted; what else is sent is small."""
+    are_rows = tensor.dim() > 1 and tensor.shape[-1] > 3 and tensor.nbytes > 1e4
+    return (tensor.nbytes, len(tensor)) if are_rows else (0, 0)
 
 
 def _family(tower: str, block: str, model: str, *gathers: str) -> list[Point | Changed]:
@@ -95,9 +97,10 @@ POINTS: dict[str, list[Point | Changed]] = {
         *_GATHERS,
     ),
     "engine_ext.sglang.sent": [Point("Sent.compact", PROCESS)],
+    "engine_ext.pixels.decoded": [Point("without_pixels", PROCESS), Point("pixels_of", PROCESS)],
     "engine_ext.pixels.identity": [Point("identity", HASH)],
     "engine_ext.sglang.restoring": [Point("restored", GATHER)],
-    "engine_ext.vllm.pixels": [Point("first_frame", PROCESS)],
+    "engine_ext.vllm.patch": [Point("Patch.first_frame", PROCESS), Point("Patch.rows", GATHER)],
     "vllm.multimodal.hasher": [Point("MultiModalHasher.hash_kwargs", HASH)],
     "vllm.v1.serial_utils": [
         Point("MsgpackEncoder.encode", SEND),

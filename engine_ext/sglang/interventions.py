@@ -164,7 +164,8 @@ INTERVENTIONS = (
     ),
     Intervention(
         "sglang.srt.multimodal.processors.qwen_vl:QwenVLImageProcessor.prepare_artifact_batch",
-        "overridden: asks such a copy too (`sending.py`)",
+        "overridden: asks such a copy too (`sending.py`), with `resize` one that gives sizes alone"
+        " (`decoding.py`)",
         "images that SGLang knows by their content take this way",
         ARTIFACTS,
         "the same",

@@ -15,9 +15,12 @@ import torch
 from torch import Tensor
 
 from engine_ext.pixels import PixelValues, restore
+from engine_ext.pixels.decoded import compact_rows
 
 VALUES, ROW_WIDTH = "engine_ext_values", "engine_ext_row_width"
 """What an item of pixels says beside its rows: `PixelValues.packed`, and C*T*P*P."""
+CUT = "engine_ext_cut"
+"""What one says beside an image as it was decoded: P, and patches on a side of a token."""
 
 
 def restored(items: Sequence[Any], model: Any) -> list[Any]:
@@ -35,6 +38,9 @@ def _restored(item: Any, model: Any) -> Any:
     visual = getattr(model, "visual", None)
     if (device := getattr(visual, "device", None)) is not None:
         pixels = pixels.to(device, non_blocking=True)
+    if (cut := item.model_specific_data.get(CUT)) is not None:
+        (grid,) = item.model_specific_data["image_grid_thw"].tolist()
+        pixels = compact_rows(pixels, grid, *cut)
     values = _on(pixels.device, packed.dtype, tuple(packed.shape), packed.cpu().numpy().tobytes())
     dtype = getattr(visual, "dtype", None)
     found.feature = restore(pixels, values, item.model_specific_data[ROW_WIDTH], dtype)

@@ -14,6 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from engine_ext.pixels.processors import with_settings
+from engine_ext.sglang.decoding import as_decoded
+from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.naming import knowing_content, name_items
 from engine_ext.sglang.sent import ROWS, Sent, sent_by
@@ -58,7 +60,8 @@ def sending(stock: Any) -> Any:
         def preprocess_fingerprint_payload(self) -> dict[str, Any]:
             # No cache of processed images takes these for stock's, or for another processor's.
             settings = repr(getattr(self._processor, "image_processor", None))
-            own = {"engine_ext": "pixels", "image_processor": settings}
+            form = "resize" if "resize" in features() else "pixels"
+            own = {"engine_ext": form, "image_processor": settings}
             return {**super().preprocess_fingerprint_payload(), **own}
 
         def process_mm_data(
@@ -94,13 +97,18 @@ def sending(stock: Any) -> Any:
             if (one := self.sent.get("image")) is None:
                 return prepare(entries, **kwargs)
             asking, asked = _asking(self, kwargs, {"image": one})
-            sent = []
-            for artifact in stock.prepare_artifact_batch(asking, entries, **asked):
+            sent: list[Any] = [None] * len(entries)
+            if one.are_decoded:
+                sent = as_decoded(stock.prepare_artifact_batch, asking, entries, asked, one)
+            rest = [place for place, found in enumerate(sent) if found is None]
+            batch = [entries[place] for place in rest]
+            made = stock.prepare_artifact_batch(asking, batch, **asked)
+            for place, artifact in zip(rest, made, strict=True):
                 pixels = one.compact(artifact.feature)
                 if pixels is None:
                     return prepare(entries, **kwargs)
                 beside = {**artifact.model_specific_data, **one.beside}
-                sent.append(replace(artifact, feature=pixels, model_specific_data=beside))
+                sent[place] = replace(artifact, feature=pixels, model_specific_data=beside)
             return sent
 
     for method in NEWER:

@@ -37,12 +37,16 @@ class Sent:
         frames: as often is an image written then; None for videos.
         values: of the processor, packed.
         row_width: of the processor.
+        cut: P of its patches, and how many are on a side of what becomes one token.
+        are_decoded: whether images are sent as they were decoded, where they can.
     """
 
     settings: Mapping[str, Any]
     frames: int | None
     values: Tensor
     row_width: int
+    cut: tuple[int, int]
+    are_decoded: bool
 
     @classmethod
     def of(cls, processor: Any, kind: str, config: Mapping[str, Any]) -> Sent:
@@ -63,6 +67,8 @@ class Sent:
             processors.frames_written(processor) if is_image else None,
             PixelValues.of(processor).packed(),
             processors.row_width(processor),
+            (processor.patch_size, processor.merge_size),
+            is_image and "resize" in features(),
         )
         if is_untried("sglang", sglang.__version__, "pixels"):
             found._expect_exact(processor)

@@ -79,8 +79,8 @@ INTERVENTIONS = (
     Intervention(
         "vllm.multimodal.registry:_ProcessorFactories",
         "the `info` and the `processor` of a model's `_processor_factory` are subclassed"
-        " (`pixels.py`)",
-        "images are sent as one frame each",
+        " (`sending.py`)",
+        "images are sent as one frame each, or as they were decoded",
         PIXELS,
         "when vLLM sends one frame of an image itself",
         "#44787",
@@ -88,29 +88,38 @@ INTERVENTIONS = (
     Intervention(
         f"{_INFO}.get_hf_processor",
         "overridden in that subclass: its image processor's `temporal_patch_size` is 1, where that"
-        " changes no size (`pixels.py`)",
-        "an image is not written twice first",
+        " changes no size; with `resize` it gives pictures and the sizes they would get"
+        " (`sending.py`)",
+        "an image is not written twice first, nor resized",
         PIXELS,
         "the same",
     ),
     Intervention(
         "vllm.multimodal.processing.processor:BaseMultiModalProcessor._get_mm_fields_config",
-        "overridden in that subclass (`pixels.py`)",
+        "overridden in that subclass: each image is an item by itself, with an input of ours"
+        " (`sending.py`)",
         "all that a processor gives for a request passes there before it is cut into items",
         PIXELS,
         "the same",
     ),
     Intervention(
+        "vllm.multimodal.utils:group_and_batch_mm_items",
+        "relied on: items whose inputs have other names are in no batch together (`patch.py`)",
+        "images of ours and of stock may come from two servers, and have other shapes",
+        PIXELS,
+        "the same",
+    ),
+    Intervention(
         f"{_MODEL}:SupportsMultiModal.embed_multimodal",
-        "overridden in every model, as is `get_multimodal_embeddings` (`pixels.py`)",
-        "rows of one frame are repeated as the processor would have; then stock's own is called",
+        "overridden in every model, as is `get_multimodal_embeddings` (`receiving.py`)",
+        "images get the rows that the processor would have given; then stock's own is called",
         PIXELS,
         "the same",
     ),
     Intervention(
         f"{_MODEL}:SupportsEncoderCudaGraph.get_encoder_cudagraph_item_specs",
         "overridden, as are `select_encoder_cudagraph_items` and"
-        " `prepare_encoder_cudagraph_replay_buffers` (`pixels.py`)",
+        " `prepare_encoder_cudagraph_replay_buffers` (`receiving.py`)",
         "encoder CUDA graphs are given the inputs of images beside `embed_multimodal`",
         PIXELS,
         "the same",

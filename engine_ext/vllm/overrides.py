@@ -19,9 +19,10 @@ from torch import nn
 from engine_ext import status
 from engine_ext.features import is_named, why_off
 from engine_ext.replacement import Identity, Replacement, check_loaded
-from engine_ext.vllm import pixels
 from engine_ext.vllm.features import features, say
 from engine_ext.vllm.log import logger
+from engine_ext.vllm.receiving import expect_pixels, take_pixels
+from engine_ext.vllm.sending import say_as_before, send_pixels
 from engine_ext.vllm.versions import TRIED
 
 _stock: dict[str, tuple[str, str]] = {}
@@ -94,7 +95,7 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
                 everywhere=is_named("linear"),
                 why_not="" if "linear" in features() else "linear is off (ENGINE_EXT)",
             )
-            pixels.expect_frames(self, vllm_config.model_config.hf_config)
+            expect_pixels(self, vllm_config.model_config.hf_config)
 
         def train(self, mode: bool = True) -> Any:
             if not mode:  # every loader of vLLM ends by model.eval() (0.11 to 0.33)
@@ -105,13 +106,13 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
     Override.__qualname__ = name
     Override.__module__ = __name__
     Override.__doc__ = stock.__doc__
-    pixels.take_frames(Override)
+    take_pixels(Override)
     why_not = why_off("vllm", vllm.__version__, TRIED).get("pixels")
     try:
         if why_not is None:
-            pixels.send_frames(Override)
+            send_pixels(Override)
         elif os.environ.get(status.VARIABLE) and hasattr(Override, "_processor_factory"):
-            pixels.say_as_before(Override, why_not)
+            say_as_before(Override, why_not)
     except Exception:
         logger.exception("engine_ext: images and videos are sent as before")
     return Override

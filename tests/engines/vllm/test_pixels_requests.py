@@ -1,4 +1,4 @@
-"""vLLM's processors that give one frame of an image: repeated, it is what stock sends."""
+"""vLLM's processors that send an image of one frame, or decoded: restored, it is stock's rows."""
 
 import json
 
@@ -14,7 +14,9 @@ from vllm.model_executor.models.registry import _try_load_model_cls
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.plugins import load_general_plugins
 
-from engine_ext.vllm import overrides, pixels
+from engine_ext.pixels import decoded
+from engine_ext.vllm import overrides, sent
+from engine_ext.vllm.patch import FORM, GRIDS, ROWS, Patch, is_decoded
 from evals import checkpoints
 from tests.engines.limits import with_pixels
 
@@ -58,37 +60,64 @@ def _forget_overrides():
     _MODEL_ARCH_BY_HASH.clear()
 
 
+def items_of(processor, pictures, prompt=PROMPT, **asked):
+    """What is sent of each picture, by name."""
+    items = processor.info.parse_mm_data({"image": pictures})
+    inputs = processor(prompt * len(pictures), mm_items=items, hf_processor_mm_kwargs=asked)
+    return [item.get_data() for item in inputs["mm_kwargs"]["image"]]
+
+
 def pixel_values(processor, picture=PICTURE, prompt=PROMPT, **asked):
-    items = processor.info.parse_mm_data({"image": [picture]})
-    inputs = processor(prompt, mm_items=items, hf_processor_mm_kwargs=asked)
-    return inputs["mm_kwargs"]["image"][0]["pixel_values"].data
+    return items_of(processor, [picture], prompt, **asked)[0][ROWS]
+
+
+def restored(processor, item):
+    """The rows that a model gives itself of an item, and whether the item is an image."""
+    if FORM not in item:
+        return item[ROWS], False
+    patch = Patch.of(processor.info.ctx.model_config.hf_config)
+    return patch.rows([item[ROWS]], item[GRIDS][None]), is_decoded(item[ROWS])
+
+
+@pytest.fixture(params=["pixels", "pixels,resize"])
+def features(request):
+    return request.param
 
 
 @pytest.fixture
-def is_stocks(model):
-    """Whether what is sent, each frame of it, is what stock sends; its dtype if so."""
+def is_stocks(model, features):
+    """Whether what is sent of pictures, restored, is what stock sends; of each whether it is sent
+    as it was decoded."""
 
-    def check(picture=PICTURE, asked=None, family=FAMILY, **settings):
+    def check(*pictures, asked=None, family=FAMILY, **settings):
+        made = [model(each, family, **settings) for each in (features, "linear")]
+        prompt = PROMPTS.get(family, PROMPT)
         found, expected = (
-            pixel_values(
-                model(features, family, **settings),
-                picture,
-                PROMPTS.get(family, PROMPT),
-                **(asked or {}),
-            )
-            for features in ("pixels", "linear")
+            items_of(one, list(pictures or [PICTURE]), prompt, **(asked or {})) for one in made
         )
-        assert found.dim() == 3
-        assert found.shape[1] == 3
-        assert torch.equal(pixels.every_frame(found, FRAMES), expected)
-        return found.dtype
+        are_decoded = []
+        for item, stocks in zip(found, expected, strict=True):
+            assert FORM not in stocks
+            rows, is_image = restored(made[0], item)
+            assert rows.dtype == stocks[ROWS].dtype
+            assert torch.equal(rows, stocks[ROWS])
+            assert torch.equal(item[GRIDS], stocks[GRIDS])
+            are_decoded.append(is_image)
+        return are_decoded
 
     return check
 
 
 @pytest.mark.parametrize("family", checkpoints.FAMILIES)
-def test_an_image_is_one_frame_of_what_stock_sends(is_stocks, family):
-    assert is_stocks(family=family) == torch.uint8
+def test_of_an_image_come_the_rows_that_stock_sends(is_stocks, features, family):
+    assert is_stocks(family=family) == [features != "pixels"]
+
+
+def test_so_do_those_of_several_large_ones_in_compact_rows(is_stocks, features):
+    small, large = (Image.effect_noise(size, 60).convert("RGB") for size in [(90, 61), (900, 801)])
+    asked = {"size": {"shortest_edge": 1024, "longest_edge": 256 * 256}}
+    sent = is_stocks(small, large, PICTURE, asked=asked)
+    assert sent == [features != "pixels", False, features != "pixels"]
 
 
 ARRAYS = {
@@ -101,20 +130,39 @@ ARRAYS = {
 
 
 @pytest.mark.parametrize("kind", ARRAYS)
-def test_so_is_an_array_of_any_dtype_that_is_resized(is_stocks, model, kind):
+def test_so_is_an_array_of_any_dtype_that_is_resized(is_stocks, model, features, kind):
     try:
         pixel_values(model("linear"), ARRAYS[kind])
     except ValueError:
         with pytest.raises(ValueError, match="Failed to apply"):
-            pixel_values(model("pixels"), ARRAYS[kind])
+            pixel_values(model(features), ARRAYS[kind])
     else:
-        is_stocks(ARRAYS[kind])
+        assert is_stocks(ARRAYS[kind]) == [False]
 
 
 @pytest.mark.parametrize("on_device", [True, False])
 @pytest.mark.parametrize("asked", [{}, *OTHERWISE], ids=str)
-def test_and_under_settings_of_the_request_wherever_vllm_normalises(is_stocks, asked, on_device):
-    is_stocks(asked=asked, mm_device_do_normalize=on_device)
+def test_and_under_settings_of_the_request_wherever_vllm_normalises(
+    is_stocks, features, asked, on_device
+):
+    are_decoded = is_stocks(asked=asked, mm_device_do_normalize=on_device)
+    assert are_decoded == [features != "pixels" and on_device]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"resample": 2}, {"do_resize": False}, {"device": "cpu"}, {"max_pixels": 4096}], ids=str
+)
+def test_and_under_others_of_how_it_is_resized(is_stocks, features, asked):
+    are_decoded = is_stocks(asked=asked)
+    assert are_decoded == [features != "pixels" and "resample" not in asked]
+
+
+def test_an_image_processor_that_resizes_otherwise_is_asked_for_rows(
+    is_stocks, features, monkeypatch
+):
+    monkeypatch.setattr(decoded, "_exact", {})
+    monkeypatch.setattr(decoded, "resized", lambda image, height, width: torch.zeros(height, width, 3))
+    assert is_stocks() == [False]
 
 
 def test_a_size_of_the_request_is_kept(is_stocks):
@@ -127,15 +175,19 @@ def test_frames_of_the_request_are_an_error_where_no_tower_takes_them(model):
 
 
 @pytest.mark.parametrize("family", checkpoints.FAMILIES)
-def test_stock_refuses_one_frame(family):
+def test_stock_refuses_both_forms(family):
     """By name of shape, in each class that takes images."""
     config = json.loads((checkpoints.path(family) / "config.json").read_text())
     (architecture,) = config["architectures"]
     stock = ModelRegistry._try_load_model_cls(architecture)
     grid = torch.tensor([[1, 2, 2]])
-    rows = torch.zeros(4, 3, AREA, dtype=torch.uint8)
-    with pytest.raises(ValueError, match="pixel_values has rank 3 but expected 2"):
-        stock._parse_and_validate_image_input(None, pixel_values=rows, image_grid_thw=grid)
+    for shape in [(1, 4, 3, AREA), (1, 32, 32, 3)]:
+        rows = torch.zeros(shape, dtype=torch.uint8)
+        with pytest.raises(ValueError, match="pixel_values has rank 4 but expected 2"):
+            stock._parse_and_validate_image_input(None, pixel_values=rows, image_grid_thw=grid)
+        both = [rows[0], rows[0]]
+        with pytest.raises(ValueError, match="pixel_values"):
+            stock._parse_and_validate_image_input(None, pixel_values=both, image_grid_thw=grid)
 
 
 @pytest.fixture
@@ -143,7 +195,7 @@ def untried(monkeypatch):
     """A version that was not tried, and an operator who wants it."""
     monkeypatch.setattr(vllm, "__version__", "0.99.0")
     monkeypatch.setenv("ENGINE_EXT_UNTRIED", "1")
-    monkeypatch.setattr(pixels, "_checked", {})
+    monkeypatch.setattr(sent, "_checked", {})
 
 
 @pytest.mark.usefixtures("untried")
@@ -155,5 +207,5 @@ def test_on_a_version_that_was_not_tried_it_is_the_same_once_it_has_come_out_so(
 @pytest.mark.usefixtures("untried")
 def test_and_sent_as_on_stock_where_it_has_not(model, monkeypatch):
     expected = pixel_values(model("linear"))
-    monkeypatch.setattr(pixels, "every_frame", lambda rows, frames: rows)
+    monkeypatch.setattr(Patch, "rows", lambda patch, images, grids: images[0])
     assert torch.equal(pixel_values(model("pixels")), expected)

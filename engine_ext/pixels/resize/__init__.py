@@ -1,0 +1,5 @@
+"""Images of uint8 resized as torch resizes them on a CPU, bit for bit, on any device."""
+
+from engine_ext.pixels.resize.resized import resized
+
+__all__ = ["resized"]

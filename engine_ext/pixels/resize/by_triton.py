@@ -1,0 +1,70 @@
+"""An image resized by one kernel: whole numbers in, whole numbers out, each pixel read in place."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from engine_ext.pixels.resize.weights import weights
+
+BLOCK = 1024
+"""Pixels of a row of the result, times what is beside each, that a program makes."""
+
+
+@triton.jit
+def _kernel(
+    image: Any,
+    result: Any,
+    first: Any,
+    by_neighbour: Any,
+    length: Any,
+    made: Any,
+    inner: Any,
+    neighbours: Any,
+    half: Any,
+    precision: Any,
+    BLOCK: tl.constexpr,
+) -> None:
+    blocks = tl.cdiv(made * inner, BLOCK)
+    outer = (tl.program_id(0) // blocks).to(tl.int64)
+    at = tl.program_id(0) % blocks * BLOCK + tl.arange(0, BLOCK)
+    exists = at < made * inner
+    pixel = at // inner
+    start = tl.load(first + pixel, mask=exists, other=0)
+    source = image + outer * length * inner + at % inner
+    total = tl.zeros((BLOCK,), dtype=tl.int32) + half
+    for neighbour in range(neighbours):
+        weight = tl.load(by_neighbour + neighbour * made + pixel, mask=exists, other=0)
+        index = tl.minimum(start + neighbour, length - 1)  # beyond the last the weight is zero
+        value = tl.load(source + index.to(tl.int64) * inner, mask=exists, other=0)
+        total += value.to(tl.int32) * weight.to(tl.int32)
+    total = tl.minimum(tl.maximum(total >> precision, 0), 255)
+    tl.store(result + outer * made * inner + at, total.to(tl.uint8), mask=exists)
+
+
+def resize_rows(image: Tensor, made: int) -> Tensor:
+    """As `by_torch.resize_rows`."""
+    outer, length, inner = image.shape
+    image = image.contiguous()
+    first, by_neighbour, half, precision = _on(image.device, length, made)
+    result = torch.empty((outer, made, inner), dtype=torch.uint8, device=image.device)
+    _kernel[(outer * triton.cdiv(made * inner, BLOCK),)](
+        *(image, result, first, by_neighbour),
+        *(length, made, inner, len(by_neighbour), half, precision),
+        BLOCK=BLOCK,
+    )
+    return result
+
+
+@lru_cache(maxsize=64)
+def _on(device: torch.device, length: int, made: int) -> tuple[Tensor, Tensor, int, int]:
+    """The weights on a device; kept, so that an image costs no small copies."""
+    found = weights(length, made)
+    first = torch.from_numpy(found.first).to(device)
+    by_neighbour = torch.from_numpy(found.weights.T.copy()).to(device)
+    return first, by_neighbour, found.half, found.precision
