@@ -4,9 +4,9 @@
     ATEN_CPU_CAPABILITY=default python -m evals.resized
     TRITON_INTERPRET=1 python -m evals.resized --way triton --largest 200 --count 300
 
-Sizes are drawn from 1 to the largest, evenly in their logarithm, up and down, to ratios of 200. What
-is made has two pixels a side at least: of one pixel's width torch's own function gives other bytes on
-another CPU, or an error. One byte that differs ends it.
+Sizes are drawn from 1 to the largest, evenly in their logarithm, up and down, to ratios of 200.
+What is made has two pixels a side at least: of one pixel's width torch's own function gives other
+bytes on another CPU, or an error. One byte that differs ends it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def main() -> int:
             print(f"{wrong} bytes differ from {size} to {made}")
             return 1
     capability = torch.backends.cpu.get_cpu_capability()
-    print(f"{options.count} pairs of sizes, by {options.way}: no byte differs (torch: {capability})")
+    print(
+        f"{options.count} pairs of sizes, by {options.way}: no byte differs (torch: {capability})"
+    )
     return 0
 
 

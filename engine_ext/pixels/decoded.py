@@ -51,7 +51,9 @@ def without_pixels(processor: Any, pictures: Sequence[Any], call: Mapping[str, A
         return None
     sizes = [(processors.CHANNELS, picture.height, picture.width) for picture in pictures]
     empty = [torch.empty(size, dtype=torch.uint8, device="meta") for size in sizes]
-    return processor(images=empty, **call) if resizes_so(processor) else None
+    if not resizes_so(processor):
+        return None
+    return processor(images=empty, **{**call, "device": None})
 
 
 def is_small(picture: Any, grid: Sequence[int], side: int) -> bool:

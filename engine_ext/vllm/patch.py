@@ -70,7 +70,7 @@ class Patch:
         counts = [frames * height * width for frames, height, width in sizes]
         dtype, device = images[0].dtype, images[0].device
         rows = torch.empty((sum(counts), self.row_width), dtype=dtype, device=device)
-        for image, grid, part in zip(images, sizes, rows.split(counts), strict=True):
+        for image, grid, part in zip(images, sizes, torch.split(rows, counts), strict=True):
             once = compact_rows(image, grid, self.side, self.merge) if is_decoded(image) else image
             part.view(len(part), CHANNELS, self.frames, -1).copy_(once.unsqueeze(2))
         return rows

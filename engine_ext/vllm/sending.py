@@ -14,7 +14,7 @@ from vllm.multimodal.inputs import MultiModalFieldConfig
 from engine_ext.pixels import processors
 from engine_ext.pixels.decoded import is_small, pixels_of, without_pixels
 from engine_ext.vllm.features import features
-from engine_ext.vllm.patch import FORM, GRIDS, ROWS, Patch, is_decoded
+from engine_ext.vllm.patch import FORM, GRIDS, ROWS, Patch
 from engine_ext.vllm.sent import patch_sent, say_what_is_sent, written_once
 
 SHAPES = "engine_ext_shapes"
@@ -83,9 +83,9 @@ def _named_as(stock: Any, made: Any) -> Any:
 
 def _by_image(rows: Tensor, shapes: Tensor | None, grids: Tensor, patch: Patch) -> list[Tensor]:
     if shapes is None:
-        return list(patch.first_frame(rows).split(grids.prod(-1).tolist()))
+        return list(torch.split(patch.first_frame(rows), grids.prod(-1).tolist()))
     sizes = shapes.tolist()
-    parts = rows.split([a * b * c for a, b, c in sizes])
+    parts = torch.split(rows, [a * b * c for a, b, c in sizes])
     return [part.view(size) for part, size in zip(parts, sizes, strict=True)]
 
 
@@ -113,7 +113,9 @@ class Decoded:
             self._sent(picture, grid, call)
             for picture, grid in zip(pictures, made[GRIDS].tolist(), strict=True)
         ]
-        made[ROWS] = torch.cat([one.flatten() for one in found]) if found[1:] else found[0].flatten()
+        made[ROWS] = (
+            torch.cat([one.flatten() for one in found]) if found[1:] else found[0].flatten()
+        )
         made[SHAPES] = torch.tensor([one.shape for one in found])
         return made
 

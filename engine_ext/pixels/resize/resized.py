@@ -64,7 +64,9 @@ def _way(device: torch.device) -> Rows | None:
             rows: Rows = import_module(name).resize_rows
             wrong = sum(not _is_exact(rows, device, *probe) for probe in PROBES)
         except Exception as error:
-            logger.warning("engine_ext: images are not resized by %s on %s: %r", name, device, error)
+            logger.warning(
+                "engine_ext: images are not resized by %s on %s: %r", name, device, error
+            )
             continue
         if not wrong:
             return rows
@@ -72,7 +74,9 @@ def _way(device: torch.device) -> Rows | None:
             "engine_ext: %s resizes %d of %d images otherwise on %s than a CPU does: not taken",
             *(name, wrong, len(PROBES), device),
         )
-    logger.warning("engine_ext: images are resized on the CPU, as %s does not do it exactly", device)
+    logger.warning(
+        "engine_ext: images are resized on the CPU, as %s does not do it exactly", device
+    )
     return None
 
 

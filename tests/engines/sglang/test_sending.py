@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor
 
-from engine_ext.pixels import NotByValue, PixelValues, restore
-from engine_ext.sglang import naming
-from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
+from engine_ext.pixels import NotByValue, restore
+from engine_ext.sglang import naming, restoring
+from engine_ext.sglang.restoring import CUT, VALUES
 from engine_ext.sglang.sending import sending
 from engine_ext.sglang.sent import Sent
 from evals import checkpoints
@@ -82,8 +82,8 @@ def items_of(processor, family, images):
 
 
 def restored(item):
-    values = PixelValues.unpacked(item.model_specific_data[VALUES])
-    return restore(item.feature, values, item.model_specific_data[ROW_WIDTH])
+    """The rows that a model gives itself of an item."""
+    return restoring.restored([item], None)[0].feature
 
 
 def test_two_images_are_two_items_that_say_how_they_are_restored(family):
@@ -173,6 +173,36 @@ def test_images_known_by_their_content_are_sent_the_same_way(media):
         assert torch.equal(found.feature, expected.feature)
     else:
         assert torch.equal(restored(found), expected.feature)
+
+
+@pytest.fixture
+def resizing(monkeypatch):
+    """SGLang's processor of a family, and that which sends images as they were decoded."""
+    monkeypatch.setenv("ENGINE_EXT", "pixels,resize")
+    processors.cache_clear()
+    yield processors
+    processors.cache_clear()
+
+
+LARGE = Image.effect_noise((4200, 3900), 60).convert("RGB")
+
+
+def test_with_resize_they_are_sent_as_they_were_decoded_where_they_are_small(resizing):
+    """A large one in compact rows, in the same batch."""
+    from sglang.srt.multimodal.media_artifacts import MediaArtifactInput
+    from sglang.srt.multimodal.modality import Modality
+
+    stock, ours = resizing("qwen2_5_vl")
+    entries = [
+        MediaArtifactInput(f"sha256:{place}", f"sha256:{place}", Modality.IMAGE, media)
+        for place, media in enumerate([PICTURE, LARGE, PICTURE, OF_BYTES])
+    ]
+    for batch, are_decoded in ((entries[:3], [True, False, True]), (entries[3:], [False])):
+        found, expected = (one.prepare_artifact_batch(batch) for one in (ours, stock))
+        assert [CUT in one.model_specific_data for one in found] == are_decoded
+        for one, other in zip(found, expected, strict=True):
+            assert one.feature_hash == other.feature_hash
+            assert torch.equal(restored(one), other.feature)
 
 
 def test_the_fingerprint_of_what_is_cached_is_not_stocks_nor_another_processors(family):

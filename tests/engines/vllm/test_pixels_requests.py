@@ -38,7 +38,7 @@ def model(monkeypatch):
         monkeypatch.setenv("ENGINE_EXT", features)
         _forget_overrides()
         load_general_plugins()
-        limits = {"image": 2, "video": 0}
+        limits = {"image": 3, "video": 0}
         path = str(checkpoints.path(family))
         config = ModelConfig(model=path, limit_mm_per_prompt=limits, **settings)
         return MULTIMODAL_REGISTRY.create_processor(config)
@@ -150,7 +150,14 @@ def test_and_under_settings_of_the_request_wherever_vllm_normalises(
 
 
 @pytest.mark.parametrize(
-    "asked", [{"resample": 2}, {"do_resize": False}, {"device": "cpu"}, {"max_pixels": 4096}], ids=str
+    "asked",
+    [
+        {"resample": 2},
+        {"do_resize": False},
+        {"device": "cpu"},
+        {"size": {"shortest_edge": 1024, "longest_edge": 12288}},
+    ],
+    ids=str,
 )
 def test_and_under_others_of_how_it_is_resized(is_stocks, features, asked):
     are_decoded = is_stocks(asked=asked)
@@ -161,7 +168,9 @@ def test_an_image_processor_that_resizes_otherwise_is_asked_for_rows(
     is_stocks, features, monkeypatch
 ):
     monkeypatch.setattr(decoded, "_exact", {})
-    monkeypatch.setattr(decoded, "resized", lambda image, height, width: torch.zeros(height, width, 3))
+    monkeypatch.setattr(
+        decoded, "resized", lambda image, height, width: torch.zeros(height, width, 3)
+    )
     assert is_stocks() == [False]
 
 
