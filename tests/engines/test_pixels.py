@@ -3,10 +3,13 @@
 import pytest
 
 from tests.engines.answers import assert_same_tokens, prefixes_of_sglang
-from tests.engines.limits import NAME, with_pixels
+from tests.engines.limits import NAME, ON, with_pixels
 from tests.engines.served import WITH_PIXELS
 
 pytestmark = with_pixels
+
+RESIZE = "resize" in ON["ENGINE_EXT"]
+"""``TESTED_FEATURES`` can name it: images are sent as they were decoded then."""
 
 
 @pytest.fixture(scope="module", params=WITH_PIXELS)
@@ -15,7 +18,7 @@ def arms(request, served):
     return {candidate: served(request.param, candidate) for candidate in ("off", "on")}
 
 
-@pytest.mark.shows("features", "pixels, {arms}")
+@pytest.mark.shows("features", f"{'resize' if RESIZE else 'pixels'}, {{arms}}")
 def test_pixels_change_no_answer(arms, record_property):
     on, off = arms["on"].replies, arms["off"].replies
     assert_same_tokens(on, off)
@@ -65,4 +68,5 @@ def test_the_processes_say_so(arms):
         assert "engine_ext: images are sent as uint8, one frame of each" in log
         assert "engine_ext: videos are sent as uint8" in log
     else:
-        assert "engine_ext: images are sent as one frame each" in log
+        how = "as they were decoded" if RESIZE else "as one frame each"
+        assert f"engine_ext: images are sent {how}" in log

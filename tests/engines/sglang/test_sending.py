@@ -82,7 +82,8 @@ def items_of(processor, family, images):
 
 
 def restored(item):
-    """The rows that a model gives itself of an item."""
+    """The rows that a model gives itself of an item, or of what one is made of."""
+    item = SimpleNamespace(feature=item.feature, model_specific_data=item.model_specific_data)
     return restoring.restored([item], None)[0].feature
 
 
@@ -194,7 +195,7 @@ def test_with_resize_they_are_sent_as_they_were_decoded_where_they_are_small(res
 
     stock, ours = resizing("qwen2_5_vl")
     entries = [
-        MediaArtifactInput(f"sha256:{place}", f"sha256:{place}", Modality.IMAGE, media)
+        MediaArtifactInput(*[f"sha256:{place:064d}"] * 2, Modality.IMAGE, media)
         for place, media in enumerate([PICTURE, LARGE, PICTURE, OF_BYTES])
     ]
     for batch, are_decoded in ((entries[:3], [True, False, True]), (entries[3:], [False])):
