@@ -6,7 +6,8 @@ Starts ``vllm launch render`` over a tiny checkpoint, the extension off, with pi
 pixels and resize by turns, and asks its ``/tokenize``, which makes a request ready as for an engine
 and answers with the tokens of its prompt. First one after the other, timed by stages in the
 server's own process (`benchmarks.stages`): the image processor's worker, of which a server has one,
-and decoding the JPEG apart. Then several at a time, for the rate. No image is sent twice.
+and decoding the JPEG apart. Then several at a time, for the rate. No image is sent twice, and none
+is made smaller: the limits of the image processor are a released model's.
 """
 
 from __future__ import annotations
@@ -29,12 +30,11 @@ from benchmarks.command import parser, recording
 from benchmarks.pixels import FIRST, OURS, picture
 from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
-from benchmarks.serve_model import TOWER_OF
+from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import OFF
 from benchmarks.stages import DECODE, PROCESS
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
-from evals import checkpoints
 from evals.engines import VLLM
 from evals.servers import Server, end_on_sigterm, free_port, running
 
@@ -63,11 +63,12 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="engine_ext-renders-") as name,
     ):
         folder = Path(name)
+        model = make(options.family, None, folder)
         bar = progress.add_task(WHAT, total=options.rounds * len(ARMS) * len(SIZES))
         asked = FIRST
         for _ in range(options.rounds):
             for arm in ARMS:
-                with _server(arm, options.family, folder) as server:
+                with _server(arm, model, folder) as server:
                     for size, pixels in SIZES.items():
                         progress.update(bar, description=f"{arm}: {size}")
                         client = Client(server, folder, picture(pixels))
@@ -82,8 +83,8 @@ def main() -> None:
 
 
 @contextmanager
-def _server(arm: str, family: str, folder: Path) -> Iterator[Server]:
-    model, port = checkpoints.path(family), free_port()
+def _server(arm: str, model: Path, folder: Path) -> Iterator[Server]:
+    port = free_port()
     settings = {**VLLM.cpu_settings, "max_model_len": 32768, "mm_processor_cache_gb": 0}
     command = VLLM.launch(str(model), model.name, port, settings)
     command = [command[0], "launch", "render", *command[2:]]
