@@ -54,8 +54,7 @@ def main() -> None:
     ropes = newest(read(options.results / "mrope.csv"))
     save(draw_ropes(ropes), options.pictures / "rope-positions.png")
     pixels = newest(read(options.results / "pixels.csv"))
-    tiny = [row for row in pixels if row["shape"].startswith("tiny")]
-    save(draw_stages(tiny), options.pictures / "image-stages.png")
+    save(draw_stages(pixels), options.pictures / "image-stages.png")
     if (gaps := options.results / "gaps.csv").exists():
         save(draw_gaps(newest(read(gaps))), options.pictures / "gaps.png")
 

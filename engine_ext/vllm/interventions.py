@@ -96,7 +96,8 @@ INTERVENTIONS = (
     ),
     Intervention(
         "vllm.multimodal.processing.processor:BaseMultiModalProcessor._get_mm_fields_config",
-        "overridden in that subclass: each image is an item by itself, with an input of ours"
+        "overridden in that subclass: each image is an item by itself (`MultiModalFieldConfig`),"
+        " with an input of ours"
         " (`sending.py`)",
         "all that a processor gives for a request passes there before it is cut into items",
         PIXELS,
