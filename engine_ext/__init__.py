@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PatchConv3d", "Report", "VerificationError", "__version__", "linearize", "verify"]
 
+if not TYPE_CHECKING:  # a type checker would take any name for one that there is
 
-def __getattr__(name: str) -> object:
-    if name in __all__:
-        return getattr(import_module("engine_ext.patch_embed"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name in __all__:
+            return getattr(import_module("engine_ext.patch_embed"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

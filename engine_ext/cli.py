@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from engine_ext import __version__
-
-PLUGINS = {"sglang": "SGLANG_PLUGINS", "vllm": "VLLM_PLUGINS"}
-"""The variable by which an engine limits the plugins it loads."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _doctor(as_json: bool, is_measured: bool, model: Path | None) -> int:
     from engine_ext.doctor import examine
+    from engine_ext.doctor_lines import lines
     from engine_ext.measure import DEFAULT, NoProjection, measure, of_checkpoint
 
     try:
@@ -77,10 +75,8 @@ def _doctor(as_json: bool, is_measured: bool, model: Path | None) -> int:
     if as_json:
         print(json.dumps(report, indent=2))
     else:
-        rows = list(_rows(report))
-        width = max(len(label) for label, _ in rows)
-        for label, value in rows:
-            print(f"{label:<{width}}  {value}")
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print("\n".join(lines(report, width)))
     return 0 if report["active"] else 1
 
 
@@ -92,66 +88,6 @@ def _status(path: Path, as_json: bool) -> int:
     except launches.BadStatusFile as error:
         print(f"engine-ext: {error}", file=sys.stderr)
         return 2
-
-
-def _rows(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The report as labels and values, a problem a row."""
-    stack = report["stack"]
-    yield "engine_ext", report["engine_ext"]
-    yield "Python", report["python"]
-    yield "torch", stack["torch"] or f"cannot be imported: {stack['error']}"
-    yield "GPU", stack["gpu"] or "none visible to torch"
-    yield "cuDNN", stack["cudnn"] or "none (CPU build)"
-    yield "features asked", ", ".join(report["features"]) or "none (ENGINE_EXT)"
-    for name, engine in report["engines"].items():
-        yield name, engine["version"]
-        yield from ((f"  {label}", value) for label, value in _engine_rows(name, engine))
-    if "measured" in report:
-        yield from _measured_rows(report["measured"])
-    for problem in report["problems"]:
-        yield "problem", problem
-    yield "verdict", "active" if report["active"] else "not active: engines serve stock"
-
-
-def _engine_rows(name: str, engine: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for models, text in engine["stock"].items() or [("", "not known for this version")]:
-        yield "stock runs", f"{models}: {text}" if models else text
-    if engine["entry_point_found"] is not None:
-        yield "entry point", _yes_no(engine["entry_point_found"], "found", "not found")
-        forbidden = f"no ({PLUGINS[name]})"
-        yield "allowed", _yes_no(engine["entry_point_allowed"], "yes", forbidden)
-    if "external_package" in engine:
-        ours = engine["external_package"]
-        yield "external package", _yes_no(ours, "engine_ext", "not engine_ext")
-    if engine["features"] is not None:
-        yield "features on", ", ".join(engine["features"]) or "none (ENGINE_EXT)"
-    yield "rope positions", engine["rope_positions"]
-    if engine["overrides"] is not None:
-        yield "overrides", f"{len(engine['overrides'])} architectures"
-        yield "not covered", ", ".join(engine["not_covered"]) or "none"
-    for row in engine.get("interventions") or ():
-        yield "relies on", _relied_on(**row)
-
-
-def _relied_on(target: str, problem: str, has_hook: bool | None, **_: str) -> str:
-    if problem:
-        return f"[missing] {target}: {problem}"
-    return f"[ok] {target}" + {None: "", True: ": hooked", False: ": not hooked"}[has_hook]
-
-
-def _measured_rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    width, channels, frames, side = found["projection"].values()
-    size = f"weight {(width, channels, frames, side, side)}, {found['dtype']}, {found['device']}"
-    yield "measured", f"{size}, an image of 1080 x 1920: {found['patches']} patches"
-    if found["measured"] < found["patches"]:
-        yield "  timed", f"{found['measured']} patches, the rest in proportion"
-    yield "  nn.Conv3d", f"{found['conv_ms']:.3g} ms, torch computes it by {found['path']}"
-    yield "  product", f"{found['product_ms']:.3g} ms"
-    yield "  advice", found["advice"]
-
-
-def _yes_no(value: bool, yes: str, no: str) -> str:
-    return yes if value else no
 
 
 if __name__ == "__main__":

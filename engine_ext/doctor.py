@@ -9,7 +9,7 @@ from typing import Any
 
 from engine_ext import __version__
 from engine_ext.compatibility import LAYERS, conv3d_is_slow, stock_range
-from engine_ext.features import UnknownFeature, enabled_features
+from engine_ext.features import FEATURES, UnknownFeature, enabled_features, why_off
 
 
 def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         engine = examine_engine(environ, load=not report["problems"])
         if engine is not None:
             engine["stock"] = _stock(name, engine["version"], report["stack"])
+            engine["off"] = _off(name, engine["version"], environ)
             report["engines"][name] = engine
     if not report["engines"]:
         report["problems"].append("no engine found: neither SGLang nor vLLM is installed here")
@@ -42,8 +43,20 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
             logged = "; ".join(engine["log"]) or "its log does not say why"
             engine["problems"].append(f"{name} resolves models to its own classes: {logged}")
         report["problems"] += engine["problems"]
-    report["active"] = bool(report["features"]) and not report["problems"]
+    is_on = any(set(FEATURES) - set(engine["off"]) for engine in report["engines"].values())
+    report["active"] = is_on and not report["problems"]
     return report
+
+
+def _off(engine: str, version: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Each feature that is off in an engine, and why."""
+    from engine_ext.sglang.versions import TRIED as SGLANG
+    from engine_ext.vllm.versions import TRIED as VLLM
+
+    try:
+        return why_off(engine, version, {"sglang": SGLANG, "vllm": VLLM}[engine], environ)
+    except UnknownFeature:
+        return dict.fromkeys(FEATURES, "ENGINE_EXT is not understood")
 
 
 def _stack() -> dict[str, Any]:

@@ -13,6 +13,8 @@ VARIABLE = "ENGINE_EXT"
 UNTRIED = "ENGINE_EXT_UNTRIED"
 """``1``: act on versions of an engine that have not been tried, too."""
 OFF = "off"
+AS_OFF = frozenset({OFF, "0", "none", "false"})
+"""What is taken for it, in any case."""
 FEATURES = {
     "linear": "patch embedding as one matrix product",
     "mrope": "rope positions of multimodal prompts without a step per token",
@@ -61,7 +63,7 @@ def enabled_features(
     words = {word.strip() for word in environ.get(VARIABLE, "").split(",")} - {""}
     if not words:
         return default
-    if words == {OFF}:
+    if {word.lower() for word in words} <= AS_OFF:
         return ()
     unknown = sorted(words - FEATURES.keys())
     if unknown:

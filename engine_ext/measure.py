@@ -13,6 +13,10 @@ LONGEST = 1.0  # seconds that one call may take; fewer patches are measured wher
 DTYPE = "bfloat16"
 
 
+MOST = {"width": 16384, "channels": 16, "frames": 16, "side": 64}
+"""Sizes of a projection above which it is none of an image's patches: nothing is allocated."""
+
+
 class NoProjection(ValueError):
     """A folder that holds no vision model; the message says what it holds."""
 
@@ -52,8 +56,10 @@ def of_checkpoint(folder: Path) -> Projection:
         config = json.loads(file.read_text())
     except OSError as error:
         raise NoProjection(f"{file}: {error.strerror}; expected the folder of a model") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text
         raise NoProjection(f"{file} is no JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise NoProjection(f"{file} holds a {type(config).__name__}, expected an object of JSON")
     vision = config.get("vision_config")
     if vision is None and isinstance(config.get("thinker_config"), dict):
         vision = config["thinker_config"].get("vision_config")
@@ -66,7 +72,13 @@ def of_checkpoint(folder: Path) -> Projection:
     if missing:
         raise NoProjection(f"vision_config of {file} has no {', no '.join(missing)} as a number")
     channels = vision.get("in_channels") or vision.get("in_chans") or 3
-    return Projection(*(int(size) for size in (width, channels, frames, side)))  # type: ignore[arg-type]
+    found: dict[str, Any] = dict(zip(MOST, (width, channels, frames, side), strict=True))
+    for name, size in found.items():
+        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MOST[name]:
+            raise NoProjection(
+                f"vision_config of {file} says {name} {size!r}, expected 1 to {MOST[name]}"
+            )
+    return Projection(**found)
 
 
 def measure(projection: Projection = DEFAULT) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from engine_ext import cli, doctor
+from engine_ext import cli, doctor, doctor_lines
 from engine_ext.sglang import doctor as sglang_doctor
 from engine_ext.sglang import versions as sglang_versions
 from engine_ext.vllm import doctor as vllm_doctor
@@ -175,8 +175,9 @@ def test_says_nothing_of_stock_where_torch_cannot_be_imported(monkeypatch, stock
 
 
 def test_the_command_is_installed():
-    shown = subprocess.run([sys.executable, "-m", "engine_ext.cli", "--help"], capture_output=True)
-    assert b"doctor" in shown.stdout
+    for module in ("engine_ext", "engine_ext.cli"):
+        shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True)
+        assert b"doctor" in shown.stdout
 
 
 def test_says_what_is_missing_of_what_it_relies_on_and_which_hooks_took():
@@ -184,6 +185,7 @@ def test_says_what_is_missing_of_what_it_relies_on_and_which_hooks_took():
         "stock": {},
         "entry_point_found": None,
         "features": ["linear"],
+        "off": {},
         "rope_positions": "SGLang's own",
         "overrides": [],
         "not_covered": [],
@@ -194,10 +196,36 @@ def test_says_what_is_missing_of_what_it_relies_on_and_which_hooks_took():
             {"target": "sglang.a:e", "how": "AFTER hook", "problem": "", "has_hook": False},
         ],
     }
-    said = [text for label, text in cli._engine_rows("sglang", engine) if label == "relies on"]
+    said = [row for row in doctor_lines._of_engine("sglang", engine) if row[1] == "relies on"]
     assert said == [
-        "[ok] sglang.a:b",
-        "[missing] sglang.a:c: no c",
-        "[ok] sglang.a:d: hooked",
-        "[ok] sglang.a:e: not hooked",
+        ("[ok]", "relies on", "sglang.a:b"),
+        ("[fail]", "relies on", "sglang.a:c: no c"),
+        ("[ok]", "relies on", "sglang.a:d: hooked"),
+        ("[ok]", "relies on", "sglang.a:e: not hooked"),
     ]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lines_are_folded_at_the_width_of_a_terminal(width):
+    problem = "no entry point 'engine_ext' in group sglang.srt.plugins: not installed beside it"
+    report = {**doctor.examine({}), "problems": [problem]}
+    (whole,) = [line for line in doctor_lines.lines(report) if "entry point" in line]
+    assert whole == f"[fail] problem         {problem}"
+    folded = list(doctor_lines.lines(report, width))
+    assert max(map(len, folded)) <= width
+    assert " ".join(" ".join(folded).split()).count(problem) == 1
+
+
+def test_where_torch_is_missing_nothing_is_said_of_its_gpu(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    said = "\n".join(doctor_lines.lines(doctor.examine({})))
+    assert "[fail] torch" in said
+    assert "cuDNN" not in said
+
+
+def test_an_engine_in_which_nothing_is_on_is_not_active(monkeypatch):
+    """`mrope` alone: vLLM computes positions by itself."""
+    vllm = {"version": "0.32.0", "overrides": None, "problems": []}
+    monkeypatch.setattr(vllm_doctor, "examine", lambda environ, load: dict(vllm))
+    assert not doctor.examine({"ENGINE_EXT": "mrope"})["active"]
+    assert doctor.examine({"ENGINE_EXT": "linear"})["active"]

@@ -33,6 +33,9 @@ UNTRIED = {"ENGINE_EXT_UNTRIED": "1"}
         (" linear , ", ("linear",)),
         ("resize,pixels", ("pixels", "resize")),
         ("off", ()),
+        ("OFF", ()),
+        ("0", ()),
+        ("none", ()),
     ],
 )
 def test_reads_the_features_that_are_on(value, features):
@@ -40,7 +43,7 @@ def test_reads_the_features_that_are_on(value, features):
     assert enabled_features(environ) == features
 
 
-@pytest.mark.parametrize("value", ["fast", "linear,fast", "off,linear", "OFF"])
+@pytest.mark.parametrize("value", ["fast", "linear,fast", "off,linear", "0,linear", "Linear"])
 def test_an_unknown_word_is_an_error_that_lists_the_known_ones(value):
     with pytest.raises(UnknownFeature) as error:
         enabled_features({"ENGINE_EXT": value})

@@ -37,6 +37,11 @@ def test_qwen2_vl_calls_the_width_embed_dim(tmp_path):
     assert of_checkpoint(tmp_path).width == 1280
 
 
+def sizes(**other):
+    vision = {"hidden_size": 64, "patch_size": 14, "temporal_patch_size": 2, **other}
+    return json.dumps({"vision_config": vision})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -44,11 +49,18 @@ def test_qwen2_vl_calls_the_width_embed_dim(tmp_path):
         ("{", "is no JSON"),
         ('{"model_type": "llama"}', "has no vision_config; found model_type"),
         ('{"vision_config": {"patch_size": 14}}', "no embed_dim or hidden_size, no temporal_patch"),
+        ("[]", "holds a list, expected an object of JSON"),
+        ("\x00\udc80", "is no JSON"),
+        (sizes(patch_size=5000), "says side 5000, expected 1 to 64"),
+        (sizes(patch_size=-14), "says side -14, expected 1 to 64"),
+        (sizes(hidden_size=10**9), "says width 1000000000, expected 1 to 16384"),
+        (sizes(in_channels="3"), "says channels '3', expected 1 to 16"),
+        (sizes(temporal_patch_size=True), "says frames True, expected 1 to 16"),
     ],
 )
 def test_a_folder_without_a_projection_is_said(tmp_path, text, said, capsys):
     if text is not None:
-        (tmp_path / "config.json").write_text(text)
+        (tmp_path / "config.json").write_text(text, errors="surrogateescape")
     with pytest.raises(NoProjection, match=said):
         of_checkpoint(tmp_path)
     assert main(["doctor", "--measure", "--model", str(tmp_path)]) == 2
