@@ -82,7 +82,7 @@ def test_the_image_has_what_was_installed_and_doctor_says_that_it_acts(python, c
         [python.with_name("engine-ext"), "doctor"], capture_output=True, text=True, env=environ
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].split() == ["verdict", "active"]
+    assert done.stdout.splitlines()[-1].split() == ["[ok]", "verdict", "active"]
 
 
 def test_the_stock_command_serves_with_it(python, tmp_path, monkeypatch, say):
