@@ -7,7 +7,7 @@ FAMILY ?= qwen3_vl
 ENGINE ?= vllm
 ENVIRONMENT ?= $(ENGINE)
 PYTEST = -m pytest -p no:cacheprovider --durations=5
-GATE_TESTS = tests/evals/mmmu_gate tests/evals/test_servers.py
+GATE_TESTS = tests/evals/gate tests/evals/test_servers.py
 # Tests of the marker `slow` are left out by default (pyproject.toml).
 SLOW_TOO = -m "slow or not slow"
 
@@ -90,7 +90,7 @@ gpu: ## tests and benchmarks of a GPU, in the Python that has your torch (PYTHON
 gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGINE=vllm|sglang FAMILY=...)
 	@engine=$$($(call environment,$(ENGINE))) && python=$$($(call environment,lmms-eval)) && \
 	  "$$python" -m evals.checkpoints.mmmu $(FAMILY) .gate/$(FAMILY).parquet && \
-	  "$$python" -m evals.mmmu_gate --cpu --features linear,mrope,pixels --engine $(ENGINE) --engine-python "$$engine" \
+	  "$$python" -m evals.gate --cpu --features linear,mrope,pixels --engine $(ENGINE) --engine-python "$$engine" \
 	    --model evals/checkpoints/$(FAMILY) --dataset .gate/$(FAMILY).parquet --max-new-tokens 8 \
 	    --min-accuracy 0.8 --logprobs 60 --out .gate/$(ENGINE)-$(FAMILY)
 

@@ -1,0 +1,141 @@
+"""The two arms: a server each, started here or already running, and where it runs.
+
+The baseline is the engine with ``ENGINE_EXT=off``: every other plugin of the operator stays, so
+the extension is all that differs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from engine_ext import status
+from evals.engines import Engine
+from evals.gate.client import client, refused
+from evals.servers import running
+
+BASELINE, CANDIDATE = "baseline", "candidate"
+ARMS = (BASELINE, CANDIDATE)
+VARIABLES = ("ENGINE_EXT", "CUDA_VISIBLE_DEVICES", "SGLANG_EXTERNAL_MODEL_PACKAGE", "VLLM_PLUGINS")
+VERSIONS = """
+import importlib.metadata as metadata, json, platform
+found = {"python": platform.python_version()}
+for name in ("vllm", "sglang", "torch", "transformers", "engine-ext"):
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+try:
+    import torch
+    found["cudnn"] = torch.backends.cudnn.version()
+    count = torch.cuda.device_count()
+    found["devices"] = [torch.cuda.get_device_name(i) for i in range(count)] or ["CPU"]
+except Exception as error:
+    found["devices"] = [repr(error)]
+print(json.dumps(found))
+"""
+
+
+class ArmFailed(RuntimeError):
+    """A server that was named does not answer."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server to ask: its OpenAI API with ``/v1``, its model, and whether it still runs."""
+
+    url: str
+    model: str
+    is_alive: Callable[[], bool]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How both arms are started: the engine's stock command over one model."""
+
+    engine: Engine
+    python: Path
+    model: str
+    settings: Mapping[str, Any]
+    arguments: Sequence[str]
+    port: int
+    start_seconds: float
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def serve(self, features: str | None, status_file: Path, log: Path) -> Iterator[Endpoint]:
+        """The server, with ``features`` in ``ENGINE_EXT``; None for those of the engine.
+
+        Raises:
+            ServerFailed: it did not come up; the message ends with its last log lines.
+        """
+        status_file.unlink(missing_ok=True)
+        name = Path(self.model).name
+        stock = self.engine.launch(self.model, name, self.port, self.settings)
+        command = [*stock, *self.arguments]
+        environ = {**self.environ, "ENGINE_EXT": features or "", status.VARIABLE: str(status_file)}
+        with running(command, name, self.port, log, environ, self.start_seconds) as server:
+            environment = self._environment(command, {**os.environ, **environ})
+            yield Endpoint(f"{server.url}/v1", server.model, server.is_running, environment)
+
+    def _environment(self, command: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
+        ran = subprocess.run(
+            [str(self.python), "-c", VERSIONS], capture_output=True, text=True, check=True
+        )
+        return {
+            "command": " ".join(command),
+            **{name: environ[name] for name in VARIABLES if name in environ},
+            **json.loads(ran.stdout.splitlines()[-1]),
+        }
+
+
+@contextmanager
+def remote(url: str, model: str | None, key: str) -> Iterator[Endpoint]:
+    """A server that already runs; ``key`` is the environment variable that holds its key.
+
+    Raises:
+        ArmFailed: it does not answer, or serves several models and none is named.
+    """
+    base = url.rstrip("/").removesuffix("/v1")
+    with client(base, key, timeout=30) as http:
+        try:
+            response = http.get(f"{base}/v1/models")
+            if response.status_code == httpx.codes.UNAUTHORIZED:
+                raise ArmFailed(refused(base, key))
+            response.raise_for_status()
+            names = [one["id"] for one in response.json()["data"]]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise ArmFailed(f"no OpenAI API at {base}/v1: {error!r}") from error
+        if model is None and len(names) != 1:
+            raise ArmFailed(f"{base} serves {', '.join(names)}: name one with --served-model-name")
+        yield Endpoint(
+            url=f"{base}/v1",
+            model=model or names[0],
+            is_alive=lambda: True,
+            environment={"url": base, **_told(http, base)},
+        )
+
+
+def _told(http: httpx.Client, base: str) -> dict[str, Any]:
+    """What the server tells of itself: vLLM its version, SGLang that and its arguments."""
+    for path, names in (
+        ("/version", ("version",)),
+        ("/get_server_info", ("version", "model_path", "dtype", "tp_size")),
+    ):
+        try:
+            response = http.get(f"{base}{path}")
+            told = response.json() if response.is_success else {}
+        except (httpx.HTTPError, ValueError):
+            continue
+        if isinstance(told, dict) and told:
+            return {name: told[name] for name in names if name in told}
+    return {}

@@ -1,0 +1,181 @@
+"""The course of a gate: one arm after the other, each served, asked and kept in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from engine_ext import status
+from evals.gate import harness, logprobs, probes, samples, tasks
+from evals.gate.arms import Endpoint
+from evals.gate.dataset import parquet_files
+from evals.gate.harness import HarnessFailed
+from evals.gate.validity import Arm
+
+SAMPLES, ARM, PROBED = "samples.jsonl", "arm.json", "logprobs.jsonl"
+
+Serve = Callable[[Path], AbstractContextManager[Endpoint]]
+"""Given a file for its log, a server."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What both arms have in common.
+
+    Args:
+        probes: how many stills to ask with log-probabilities; 0 for none.
+        score: the metric that holds the score, None for the one there is.
+        api_key: the environment variable that holds the servers' key.
+    """
+
+    questions: tasks.Questions
+    folder: Path
+    concurrency: int
+    probes: int
+    score: str | None
+    api_key: str
+    console: Console
+
+    @property
+    def task(self) -> Path:
+        """The folder of the task that both arms are asked."""
+        return self.folder / "task"
+
+    def run(self, name: str, serve: Serve, status_file: Path | None) -> Arm:
+        """Serve, ask and keep everything in a folder of the arm's name.
+
+        Args:
+            status_file: where the server writes its status lines; None where nobody knows.
+        """
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        before = digest(self.questions.dataset)
+        with self._progress() as progress:
+            starting = progress.add_task(f"{name}: starting the server", total=None)
+            with serve(folder / "server.log") as endpoint:
+                progress.update(starting, total=1, completed=1, description=f"{name}: serving")
+                asked = (self.questions, self.task, endpoint, folder, self.concurrency)
+                tick = _bar(progress, f"{name}: asking")
+                file = harness.ask(*asked, self.api_key, tick)
+                if self.probes:
+                    tick = _bar(progress, f"{name}: log-probabilities")
+                    self._probe(endpoint, folder / PROBED, tick)
+        shutil.copy(file, folder / SAMPLES)
+        facts = {
+            "dataset": digest(self.questions.dataset),
+            "questions": asdict(self.questions),
+            "status": None if status_file is None else status.read(status_file),
+            "environment": endpoint.environment,
+        }
+        (folder / ARM).write_text(json.dumps(facts, indent=1, default=str) + "\n")
+        if facts["dataset"] != before:
+            raise HarnessFailed(f"the data set changed while {name} was asked")
+        return stored(name, folder / SAMPLES, self.score)
+
+    def pictures(self, positions: Sequence[int]) -> dict[str, Any]:
+        """Text and pictures of questions, by position.
+
+        Raises:
+            HarnessFailed: the data set cannot be read.
+        """
+        with _reading():
+            task, docs = self._loaded
+            return {str(position): probes.question(task, docs[position]) for position in positions}
+
+    def _probe(self, endpoint: Endpoint, file: Path, tick: Callable[[int, int], None]) -> None:
+        with _reading():
+            asked = list(probes.probes(*self._loaded, self.probes))
+        found = logprobs.ask(
+            *(asked, endpoint.url, endpoint.model, self.concurrency, tick),
+            *(self.questions.no_thinking, self.api_key),
+        )
+        file.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found))
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        return tasks.load(self.task)
+
+    @contextmanager
+    def _progress(self) -> Iterator[Progress]:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            yield progress
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Code of a task and of the hub's client, which raise whatever they do."""
+    try:
+        yield
+    except Exception as error:
+        raise HarnessFailed(f"reading the data set failed: {error!r:.500}") from error
+
+
+def _bar(progress: Progress, doing: str) -> Callable[[int, int], None]:
+    """A bar of its own: call with what is done, and all."""
+    bar = progress.add_task(doing, total=None)
+
+    def tick(done: int, total: int) -> None:
+        progress.update(bar, completed=done, total=total)
+
+    return tick
+
+
+def stored(name: str, file: Path, score: str | None) -> Arm:
+    """An arm as it was left in a folder, or a file of samples alone.
+
+    Raises:
+        BadSamples: the file is none.
+    """
+    facts: Mapping[str, Any] = {}
+    if (file.parent / ARM).exists():
+        facts = json.loads((file.parent / ARM).read_text())
+    return Arm(
+        name=name,
+        samples=samples.read(file, score),
+        dataset=facts.get("dataset"),
+        status=facts.get("status"),
+        environment=facts.get("environment", {"samples": str(file)}),
+    )
+
+
+def probed(folder: Path) -> Sequence[logprobs.First] | None:
+    """The answers to the probes that an arm left, or None."""
+    file = folder / PROBED
+    if not file.exists():
+        return None
+    return [logprobs.First(**json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def digest(dataset: Path | None) -> str | None:
+    """SHA-256 of a Parquet file, or of all in a folder; None for a data set of the hub."""
+    if dataset is None:
+        return None
+    found = hashlib.sha256()
+    for file in parquet_files(dataset):
+        found.update(file.name.encode() + os.fsencode("\0") + file.read_bytes())
+    return found.hexdigest()

@@ -1,0 +1,42 @@
+"""Keys and proxies, against a server that wants a key."""
+
+import pytest
+
+from evals.gate.arms import ArmFailed, remote
+from tests.evals.gate.replies import ANSWER, replies
+
+NOWHERE = "http://127.0.0.1:9"  # nothing listens to discard
+
+
+@pytest.fixture
+def server():
+    with replies(lambda _: ANSWER, key="secret") as (url, _):
+        yield url
+
+
+def model_of(url, key="GATE_KEY"):
+    with remote(url, None, key) as endpoint:
+        return endpoint.model
+
+
+def test_a_server_of_this_machine_is_asked_with_the_key_and_without_a_proxy(server, monkeypatch):
+    monkeypatch.setenv("GATE_KEY", "secret")
+    monkeypatch.setenv("HTTP_PROXY", NOWHERE)
+    assert model_of(server) == "thinker"
+    assert model_of(f"{server}/v1/") == "thinker"
+
+
+def test_a_remote_server_is_asked_through_the_proxy(server, monkeypatch):
+    monkeypatch.setenv("GATE_KEY", "secret")
+    monkeypatch.setenv("HTTP_PROXY", server)
+    assert model_of("http://gate.invalid:8000") == "thinker"
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, "is not set"), ("other", "is not the one it")])
+def test_a_wrong_key_is_said_in_one_line(server, monkeypatch, value, said):
+    monkeypatch.delenv("GATE_KEY", raising=False)
+    if value:
+        monkeypatch.setenv("GATE_KEY", value)
+    with pytest.raises(ArmFailed, match=f"status 401, the key in GATE_KEY {said}") as raised:
+        model_of(server)
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,44 @@
+import pytest
+
+from evals.gate.options import BadOptions, parse
+
+ARMS = ["--engine", "vllm", "--model", "org/model"]
+
+
+def test_what_follows_two_dashes_goes_to_the_engine():
+    options = parse([*ARMS, "--limit", "3", "--", "--tensor-parallel-size", "4", "--limit", "9"])
+    assert options.engine_arguments == ["--tensor-parallel-size", "4", "--limit", "9"]
+    assert options.limit == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "no candidate"),
+        (["--engine", "vllm"], "--engine and --model go together"),
+        (["--model", "org/model"], "--engine and --model go together"),
+        ([*ARMS, "--candidate-url", "http://h:1"], "not both"),
+        (["--candidate-url", "http://h:1"], "no baseline"),
+        (["--engine", "vllm", "--model", "/nowhere/model"], "no model at /nowhere/model"),
+        ([*ARMS, "--dataset", "/nowhere.parquet"], "--dataset: no /nowhere.parquet"),
+        ([*ARMS, "--baseline-samples", "/nowhere"], "--baseline-samples: no /nowhere"),
+        ([*ARMS, "--max-drop", "1"], "found 1.0, expected a share between 0 and 1"),
+        ([*ARMS, "--max-unanswered", "1"], "found 1.0, expected 0 up to 1"),
+        ([*ARMS, "--limit", "0"], "--limit: found 0, expected 1 or more"),
+        ([*ARMS, "--task", "ai2d", "--subjects", "Art"], "--subjects are those of mmmu_val"),
+    ],
+)
+def test_options_that_name_no_run_are_refused_with_what_was_found(given, said):
+    with pytest.raises(BadOptions, match=said):
+        parse(given)
+
+
+def test_urls_of_both_arms_name_a_run():
+    options = parse(["--baseline-url", "http://a:1", "--candidate-url", "http://b:1"])
+    assert options.engine is None
+
+
+def test_a_stored_baseline_goes_with_a_candidate_that_is_started(tmp_path):
+    (tmp_path / "samples.jsonl").touch()
+    options = parse([*ARMS, "--baseline-samples", str(tmp_path / "samples.jsonl")])
+    assert options.baseline_url is None
