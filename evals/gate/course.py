@@ -41,7 +41,7 @@ class Gate:
     """What both arms have in common.
 
     Args:
-        probes: how many stills to ask with log-probabilities; 0 for none.
+        probes: how many images to ask with log-probabilities; 0 for none.
         score: the metric that holds the score, None for the one there is.
         api_key: the environment variable that holds the servers' key.
     """

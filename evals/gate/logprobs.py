@@ -18,7 +18,7 @@ import httpx
 
 from evals.gate.client import API_KEY, client
 
-KINDS = ("still", "clip")
+KINDS = ("image", "video")
 TOP = 5
 TIMEOUT = 300  # seconds
 
@@ -29,7 +29,7 @@ class ProbeFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class First:
-    """The likeliest first tokens of a reply, with their log-probabilities in nats."""
+    """The likeliest first tokens of a reply, with their log-probabilities."""
 
     kind: str
     position: int
@@ -38,7 +38,7 @@ class First:
 
 @dataclass(frozen=True)
 class Compared:
-    """How far apart two arms are over the probes of one kind, in nats.
+    """How far apart two arms are over the probes of one kind.
 
     Each probe's difference is that of the baseline's likeliest token; a token that the candidate
     does not have among its likeliest counts as likely as the least of these, which is too likely.
@@ -113,9 +113,9 @@ def compare(baseline: Sequence[First], candidate: Sequence[First]) -> list[Compa
 
 
 def faults(compared: Sequence[Compared], tolerance: float) -> list[str]:
-    """Kinds of probe whose mean difference exceeds ``tolerance`` nats."""
+    """Kinds of probe whose mean difference exceeds ``tolerance``."""
     return [
-        f"first-token log-probabilities of {one.count} {one.kind}s differ by {one.mean:.4f} nats on"
+        f"first-token log-probabilities of {one.count} {one.kind}s differ by {one.mean:.4f} on"
         f" average (at most {one.largest:.4f}), expected {tolerance:.4f} or less"
         for one in compared
         if one.mean > tolerance

@@ -86,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     shown = f"share of replies that may be none (default {MOST_UNANSWERED})"
     judged("--max-unanswered", type=float, default=MOST_UNANSWERED, metavar="SHARE", help=shown)
     judged("--smoke", action="store_true", help="too few questions are a warning")
-    judged("--logprobs", type=int, default=0, metavar="N", help="compare N stills and N clips too")
-    judged("--logprob-tolerance", type=float, default=LOGPROB_TOLERANCE, metavar="NATS")
+    judged("--logprobs", type=int, default=0, metavar="N", help="compare N images and N videos too")
+    judged("--logprob-tolerance", type=float, default=LOGPROB_TOLERANCE, metavar="DIFFERENCE")
     written = parser.add_argument_group("output").add_argument
     written("--out", type=Path, help="folder (default gate-DATE-TIME)")
     return parser

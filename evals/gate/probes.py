@@ -12,20 +12,20 @@ from evals.data_url import data_url
 from evals.soak.pictures import encode
 
 FPS = 2.0
-LONGEST_SIDE = 768  # pixels, of a picture in a report or of a clip
+LONGEST_SIDE = 768  # pixels, of a picture in a report or of a video
 
 
 def probes(task: Any, docs: Any, count: int) -> Iterator[dict[str, Any]]:
-    """Questions spread over the data set, and clips that alternate between two of its pictures.
+    """Questions spread over the data set, and videos that alternate between two of its pictures.
 
-    A still holds its frame twice, so only a clip tells the temporal halves of a kernel apart.
+    An image holds its frame twice, so only a video tells the temporal halves of a kernel apart.
     """
     chosen = [round(i * len(docs) / count) for i in range(min(count, len(docs)))]
     last: Image.Image | None = None
     for position in chosen:
         messages = task.doc_to_messages(docs[position])
         pictures = _pictures(messages)
-        yield {"kind": "still", "position": position, "messages": _openai(messages)}
+        yield {"kind": "image", "position": position, "messages": _openai(messages)}
         if pictures and last is not None:
             clip = encode_avi([_small(last), _small(pictures[0], _small(last).size)] * 2, FPS)
             url = data_url("video/avi", clip)
@@ -34,7 +34,7 @@ def probes(task: Any, docs: Any, count: int) -> Iterator[dict[str, Any]]:
                 *(part for part in _openai(messages)[0]["content"] if part["type"] == "text"),
             ]
             asked = [{"role": "user", "content": content}]
-            yield {"kind": "clip", "position": position, "messages": asked}
+            yield {"kind": "video", "position": position, "messages": asked}
         last = pictures[0] if pictures else last
 
 

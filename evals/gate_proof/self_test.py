@@ -32,6 +32,8 @@ from evals.gate_proof.record import RESULTS, as_it_must_be, record
 from evals.project import ENVIRONMENTS
 
 DTYPES = ("bfloat16", "float32")
+COLUMNS = {"image": "still_nats", "video": "clip_nats"}
+"""Of the record, for each kind of probe: the names under which it was begun."""
 
 
 def main() -> int:
@@ -134,9 +136,9 @@ def summarised(
         "won": overall.get("won"),
         "identical": overall.get("identical"),
     }
-    for kind in ("still", "clip"):
-        row[f"{kind}_nats"] = kinds.get(kind, {}).get("mean")
-        row[f"{kind}_nats_most"] = kinds.get(kind, {}).get("largest")
+    for kind, column in COLUMNS.items():
+        row[column] = kinds.get(kind, {}).get("mean")
+        row[f"{column}_most"] = kinds.get(kind, {}).get("largest")
     return {**row, "reasons": "; ".join(result["reasons"])}
 
 

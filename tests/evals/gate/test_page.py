@@ -44,7 +44,7 @@ def result():
     judged = judge(comparison.overall.scores, 0.01, [])
     pictures = {"0": {"text": "Which digit is shown?", "pictures": [picture()]}}
     arms = [arm("baseline", before), arm("candidate", after)]
-    compared = [Compared("still", 100, 0.5, 2.0, 0.9)]
+    compared = [Compared("image", 100, 0.5, 2.0, 0.9)]
     return report.summary(judged, SETTINGS, arms, comparison, compared, pictures)
 
 

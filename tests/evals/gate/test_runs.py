@@ -120,7 +120,7 @@ def test_servers_that_run_pass_with_the_same_answers(passed):
     assert code == 0, said
     assert (report["verdict"], report["overall"]["identical"]) == ("PASS", 1)
     assert report["overall"]["count"] == COUNT
-    assert {one["kind"] for one in report["logprobs"]} == {"still", "clip"}
+    assert {one["kind"] for one in report["logprobs"]} == {"image", "video"}
     assert (out / "report.html").exists()
 
 
@@ -129,13 +129,13 @@ def test_log_probabilities_that_moved_fail_the_run(tmp_path, server, stored, que
     shutil.copytree(stored.parent, before)
     rows = [json.loads(line) for line in (before / "logprobs.jsonl").read_text().splitlines()]
     for row in rows:
-        row["tokens"] = {token: nats - 1 for token, nats in row["tokens"].items()}
+        row["tokens"] = {token: one - 1 for token, one in row["tokens"].items()}
     (before / "logprobs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = [*candidate(server), "--baseline-samples", before / "samples.jsonl"]
     given += ["--dataset", questions, "--smoke", "--logprobs", 5]
     code, said, report = gate(tmp_path, *given)
     assert (code, report["verdict"]) == (1, "FAIL"), said
-    assert "first-token log-probabilities of 5 stills differ by 1.0000 nats" in said
+    assert "first-token log-probabilities of 5 images differ by 1.0000 on" in said
 
 
 @slow

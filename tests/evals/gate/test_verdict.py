@@ -62,6 +62,6 @@ def test_an_invalid_run_is_neither_passed_nor_failed(overall):
 
 
 def test_log_probabilities_that_moved_fail_a_run_whose_answers_did_not():
-    judged = judge(run(720, 0, 0), 0.01, [], ["clips differ"])
+    judged = judge(run(720, 0, 0), 0.01, [], ["videos differ"])
     assert judged.verdict is Verdict.FAIL
-    assert judged.reasons == ("clips differ",)
+    assert judged.reasons == ("videos differ",)
