@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from engine_ext.patch_embed.geometry import PatchGeometry
 
+is_scripting = torch.jit.is_scripting  # type: ignore[attr-defined]
+
 
 @torch.fx.wrap
 def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -66,6 +68,8 @@ class PatchConv3d(nn.Conv3d):
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if is_scripting():  # TorchScript cannot compile `patch_product`
+            return F.conv3d(input, weight, bias, self.stride)
         return patch_product(input, weight, bias)
 
     def _load_from_state_dict(

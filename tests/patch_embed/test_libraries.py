@@ -6,6 +6,7 @@ import os
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from engine_ext.patch_embed import PatchConv3d, linearize
 
@@ -39,6 +40,25 @@ def ours(stock):
 @pytest.fixture
 def patches():
     return torch.randn(5, 3, *KERNEL)
+
+
+def pruned(conv):
+    prune.l1_unstructured(conv, "weight", amount=0.3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [pruned, parametrizations.weight_norm, parametrizations.spectral_norm],
+)
+def test_torch_s_own_changes_of_a_weight_act_on_it(stock, ours, patches, change):
+    before = stock(patches)
+    for model in (stock, ours):
+        torch.manual_seed(1)
+        change(model.proj)
+        model.eval()
+    torch.testing.assert_close(ours(patches), stock(patches))
+    if change is not parametrizations.weight_norm:  # which leaves the weight as it is
+        assert not torch.allclose(stock(patches), before, atol=1e-3)
 
 
 class TestPeft:
@@ -147,10 +167,17 @@ class TestFsdp2:
         gradient = found.proj.weight.grad.full_tensor()
         torch.testing.assert_close(gradient, stock.proj.weight.grad, rtol=1e-4, atol=1e-5)
 
-    def test_after_it_is_left_alone_with_the_reason(self, stock, sharded, patches):
-        expected = stock(patches)
-        found = sharded(copy.deepcopy(stock))
-        (finding,) = linearize(found).findings
+    @pytest.mark.parametrize("check", [True, False])
+    @pytest.mark.parametrize("apart", [True, False])
+    def test_after_it_is_left_alone_with_the_reason(
+        self, stock, sharded, one_process, patches, apart, check
+    ):
+        """Sharded as a module of its own, or with all of the model."""
+        from torch.distributed.fsdp import fully_shard
+
+        expected, model = stock(patches), copy.deepcopy(stock)
+        found = sharded(model) if apart else fully_shard(model, mesh=one_process)
+        (finding,) = linearize(found, check=check).findings
         assert finding.outcome == "left alone"
         assert "sharded" in finding.reason or "overrides the computation" in finding.reason
         torch.testing.assert_close(found(patches), expected)
