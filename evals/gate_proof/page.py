@@ -26,36 +26,17 @@ def with_tables(text: str) -> str:
 
 def _same(rows: Rows) -> str:
     """A row for each engine, family and set of features: the extension off against on."""
-    columns = (
-        "engine",
-        "family",
-        "features",
-        "dtype",
-        "verdict",
-        "n",
-        "baseline",
-        "candidate",
-        "lost",
-        "won",
-    )
+    shown = ("family", "features", "dtype", "verdict", "questions")
+    columns = ["engine", *shown[:-1], "n", "baseline", "candidate", "lost", "won"]
+    columns += ["identical text", "log-probabilities, images and videos"]
     lines = []
     for engine, own in _by_engine(rows):
         for row in own:
             shares = [f"{float(row[arm]):.3f}" for arm in ("baseline", "candidate")]
-            asked = [row["verdict"], row["questions"], *shares, row["lost"], row["won"]]
             moved = f"{float(row['still_nats']):.4f}, {float(row['clip_nats']):.4f}"
-            lines.append(
-                [
-                    engine,
-                    row["family"],
-                    row["features"],
-                    row["dtype"],
-                    *asked,
-                    f"{float(row['identical']):.1%}",
-                    moved,
-                ]
-            )
-    return table([*columns, "identical text", "log-probabilities, images and videos"], lines)
+            line = [engine, *(row[name] for name in shown), *shares, row["lost"], row["won"]]
+            lines.append([*line, f"{float(row['identical']):.1%}", moved])
+    return table(columns, lines)
 
 
 def _self_test(rows: Rows) -> str:

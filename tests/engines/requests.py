@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from evals import checkpoints
 from evals.checkpoints.questions import chat_content, held_out, large
@@ -14,7 +14,9 @@ from evals.data_url import data_url
 
 SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
 """In tokens, width and height: one row, one column, prime, odd and even counts."""
-MODES = ["L", "RGBA", "P", "I;16"]
+MODES = ["1", "L", "RGBA", "P", "I;16"]
+TURNED = 6
+"""What EXIF says of a picture that is to be turned to the right."""
 
 
 def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, Any]:
@@ -37,8 +39,8 @@ def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, A
 
 
 def pictures(family: str, video: bool = True) -> dict[str, Any]:
-    """The content of one user message by name: odd sizes, modes, an animation and, if wanted,
-    images beside a video."""
+    """The content of one user message by name: odd sizes, modes, files of other kinds and, if
+    wanted, images beside a video."""
     side = checkpoints.side(family)
     token = side // 2  # a small image has two tokens along each side
     question = next(q for q in held_out(limit=12, side=side) if not q.is_video)
@@ -51,7 +53,9 @@ def pictures(family: str, video: bool = True) -> dict[str, Any]:
         found[f"{columns}x{rows} tokens"] = [_encoded(picture), text]
     for mode in MODES:
         found[f"mode {mode}"] = [_encoded(_in_mode(big, mode)), text]
-    found["animated"] = [_encoded(big, "GIF", append_images=[small]), text]
+    found["animated"] = [_encoded(big, "GIF", append_images=[small], save_all=True), text]
+    found["CMYK"] = [_encoded(big.convert("CMYK"), "JPEG"), text]
+    found["turned by EXIF"] = [_encoded(big.rotate(90), "JPEG", exif=_orientation(TURNED)), text]
     if video:
         of_video = next(q for q in held_out(limit=12, side=side) if q.is_video)
         clip, asked = chat_content(of_video)
@@ -69,8 +73,14 @@ def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
     return picture.convert(mode)
 
 
+def _orientation(number: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = number
+    return exif
+
+
 def _encoded(picture: Image.Image, kind: str = "PNG", **settings: Any) -> dict[str, Any]:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, save_all=bool(settings), **settings)
+    picture.save(buffer, kind, **settings)
     url = data_url(f"image/{kind.lower()}", buffer.getvalue())
     return {"type": "image_url", "image_url": {"url": url}}

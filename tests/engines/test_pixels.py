@@ -59,6 +59,12 @@ def test_broken_pictures_are_refused_as_on_stock(arms):
     assert found == expected
 
 
+@pytest.mark.skipif(NAME != "sglang", reason="vLLM refuses requests before the extension is asked")
+def test_one_pixel_and_a_long_strip_are_answered_as_on_stock(arms):
+    found, expected = (arms[one].steps["unusual"] for one in ("on", "off"))
+    assert found == expected
+
+
 def test_the_processes_say_so(arms):
     (line,) = arms["on"].lines
     assert "pixels" in line["features"]

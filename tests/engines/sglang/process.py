@@ -68,6 +68,7 @@ STEPS = {
     "memory": weights.memory,
     "one by one": weights.one_by_one,
     "tensor": weights.tensor,
+    "twice": weights.twice,
     "zeroed": weights.zeroed,
 }
 

@@ -13,7 +13,7 @@ from PIL import Image
 from evals.asking import ask
 from evals.data_url import data_url
 from evals.servers import Server
-from evals.soak.odd import MALFORMED
+from evals.soak.odd import ODD
 from tests.engines.answers import prefixes_of_sglang
 from tests.engines.sglang.http_updates import flush
 
@@ -23,7 +23,15 @@ SAME = {"again": "first", "file again": "file"}
 """Requests for the picture of an earlier one, by their names."""
 OTHERS = ("one value", "file", "file rewritten")
 """Those for others."""
-BROKEN = ("broken base64", "truncated PNG", "text declared as PNG", "empty image URL", "0x0 image")
+BROKEN = (
+    "broken base64",
+    "truncated PNG",
+    "text declared as PNG",
+    "empty image URL",
+    "0x0 image",
+    "250:1 image",
+)
+UNUSUAL = ("1x1 image", "20:1 image")
 
 
 def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
@@ -46,9 +54,10 @@ def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
         file.write_bytes(_png(shown))
         found[name] = _ask(server, f"file://{file}")
     cached = prefixes_of_sglang(server.log.read_text())[-len(found) :]
-    refused = {name: _refused(server, MALFORMED[name]()) for name in BROKEN}
+    refused = {name: _refused(server, ODD[name]()) for name in BROKEN}
+    unusual = {name: ask(server.client(), server.model, ODD[name]()) for name in UNUSUAL}
     hits = dict(zip(found, zip(found.values(), cached, strict=True), strict=True))
-    return {"repeated": hits, "broken": refused}
+    return {"repeated": hits, "broken": refused, "unusual": unusual}
 
 
 def _ask(server: Server, url: str) -> Any:

@@ -24,6 +24,7 @@ PARTS = {
     "in buckets, the projection last, weight and bias apart": "buckets",
     "in buckets, all weights set to zero before": "zeroed",
     "by a custom loader that NaN tells to keep a value": "masked",
+    "by the loader, then direct, in one session": "twice",
 }
 SETTINGS = {"custom_weight_loader": [LOADER]}
 HAS_GROUPS = VERSION >= (0, 5, 9)

@@ -21,9 +21,22 @@ def disk(engine: Any, family: str, checkpoint: str) -> list[Any]:
 def tensor(engine: Any, family: str, load_format: str | None, checkpoint: str) -> list[Any]:
     """Update the projection alone from tensors."""
     named = _projection(checkpoint)
-    if load_format == "direct":  # by the engine's own names
-        named = [("visual." + name.partition("visual.")[2], value) for name, value in named]
+    if load_format == "direct":
+        named = _by_the_engine_s_names(named)
     return _in_a_session(engine, lambda: _send(engine, named, load_format))
+
+
+def twice(engine: Any, family: str, checkpoint: str) -> list[Any]:
+    """Update the projection by the loader to what is not wanted, then directly, in one session."""
+    named = _projection(checkpoint)
+    doubled = [(name, 2 * value) for name, value in named]
+
+    def update() -> tuple[bool, str]:
+        succeeded, message = _send(engine, doubled, None)
+        direct = _by_the_engine_s_names(named)
+        return _send(engine, direct, "direct") if succeeded else (succeeded, message)
+
+    return _in_a_session(engine, update)
 
 
 def distributed(engine: Any, family: str, load_format: str | None, checkpoint: str) -> list[Any]:
@@ -83,6 +96,10 @@ def _weights(checkpoint: str) -> Named:
 
 def _projection(checkpoint: str) -> Named:
     return [(name, value) for name, value in _weights(checkpoint) if _is_of_projection(name)]
+
+
+def _by_the_engine_s_names(named: Named) -> Named:
+    return [("visual." + name.partition("visual.")[2], value) for name, value in named]
 
 
 def _is_of_projection(name: str) -> bool:

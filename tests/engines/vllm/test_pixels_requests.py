@@ -1,6 +1,7 @@
 """vLLM's processors that send an image of one frame, or decoded: restored, it is stock's rows."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -176,6 +177,29 @@ def test_an_image_processor_that_resizes_otherwise_is_asked_for_rows(
 
 def test_a_size_of_the_request_is_kept(is_stocks):
     is_stocks(asked={"size": {"shortest_edge": 1024, "longest_edge": 64 * 64}})
+
+
+def refusal(processor, picture):
+    """What is said of a picture that is refused, without addresses of objects, or None."""
+    try:
+        pixel_values(processor, picture)
+    except ValueError as error:
+        return re.sub("0x[0-9A-Fa-f]+", "", f"{error}; {error.__cause__}")
+    return None
+
+
+@pytest.mark.parametrize(
+    ("size", "is_refused"), [((1, 1), False), ((5, 1000), False), ((1, 300), True)], ids=str
+)
+def test_one_pixel_and_long_strips_are_taken_or_refused_as_by_stock(
+    is_stocks, model, size, is_refused
+):
+    picture = PICTURE.resize(size)
+    expected = refusal(model("linear"), picture)
+    assert (expected is not None) is is_refused
+    assert refusal(model("pixels"), picture) == expected
+    if not is_refused:
+        is_stocks(picture)
 
 
 def test_frames_of_the_request_are_an_error_where_no_tower_takes_them(model):

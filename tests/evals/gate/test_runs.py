@@ -20,6 +20,7 @@ from engine_ext import status
 from evals import checkpoints
 from evals.checkpoints.mmmu import dataset
 from evals.engines import ENGINES
+from evals.gate.client import API_KEY
 from evals.project import ENVIRONMENTS
 from evals.servers import cpu_server
 
@@ -30,6 +31,7 @@ MODEL = str(checkpoints.path(FAMILY))
 STARTED = ["--engine", "vllm", "--engine-python", str(PYTHON), "--cpu", "--model", MODEL]
 
 MARK = "GATE_RUN_OF_A_TEST"
+KEY = "key-of-a-test"
 
 slow = pytest.mark.slow
 
@@ -41,13 +43,13 @@ def command(out, *given):
 
 def marked(out):
     """Variables by which whatever a run has started is known."""
-    return {**os.environ, MARK: str(out)}
+    return {**os.environ, API_KEY: KEY, MARK: str(out)}
 
 
-def gate(out, *given):
+def gate(out, *given, **environ):
     """The exit status, what was said, and the report if there is one."""
-    asked = command(out, *given)
-    ran = subprocess.run(asked, capture_output=True, text=True, check=False, env=marked(out))
+    asked, environ = command(out, *given), {**marked(out), **environ}
+    ran = subprocess.run(asked, capture_output=True, text=True, check=False, env=environ)
     file = out / "report.json"
     report = json.loads(file.read_text()) if file.exists() else None
     return ran.returncode, ran.stderr, report
@@ -72,12 +74,13 @@ def questions(folder, all_questions):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    """A server with the extension, and the file of its status lines."""
+    """A server with the extension that wants a key, and the file of its status lines."""
     written = folder / "status.jsonl"
     environ = {"ENGINE_EXT": "linear", status.VARIABLE: str(written)}
     engine = ENGINES["vllm"].of(PYTHON)
     log = folder / "server.log"
-    with cpu_server(engine, checkpoints.path(FAMILY), log, environ=environ) as running:
+    given = {"environ": environ, "api_key": KEY}
+    with cpu_server(engine, checkpoints.path(FAMILY), log, **given) as running:
         yield running, written
 
 
@@ -136,6 +139,13 @@ def test_log_probabilities_that_moved_fail_the_run(tmp_path, server, stored, que
     code, said, report = gate(tmp_path, *given)
     assert (code, report["verdict"]) == (1, "FAIL"), said
     assert "first-token log-probabilities of 5 images differ by 1.0000 on" in said
+
+
+def test_a_server_that_wants_another_key_is_not_asked(tmp_path, arms, questions):
+    code, said, report = gate(tmp_path, *arms, "--dataset", questions, OPENAI_API_KEY="another")
+    assert (code, report["verdict"]) == (2, "INVALID")
+    assert "status 401, the key in OPENAI_API_KEY is not the one it wants" in said
+    assert not (tmp_path / "baseline" / "lmms-eval.log").exists()
 
 
 @slow

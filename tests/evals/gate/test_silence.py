@@ -77,7 +77,7 @@ def test_servers_that_think_first_pass_by_what_they_answer(tmp_path, questions):
 def test_a_key_goes_with_every_request(tmp_path, questions, monkeypatch):
     code, said, report, _ = run(tmp_path / "a", questions, answers, answers, key="secret")
     assert (code, report["verdict"]) == (2, "INVALID")
-    assert "status 401, the key in OPENAI_API_KEY is not set" in said
+    assert "status 401, the key in OPENAI_API_KEY is not the one it wants" in said
     monkeypatch.setenv("OTHER", "secret")
     given = ["--api-key-env", "OTHER"]
     code, said, report, _ = run(tmp_path / "b", questions, answers, answers, *given, key="secret")
