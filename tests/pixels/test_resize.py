@@ -19,13 +19,15 @@ def test_by_torch_no_byte_differs(size, made):
     assert differing("torch", size, made, "cpu") == 0
 
 
-@pytest.mark.parametrize("environ", [{}, {"ATEN_CPU_CAPABILITY": "default"}], ids=str)
-@pytest.mark.parametrize("way", ["torch", "triton"])
+@pytest.mark.parametrize(
+    ("way", "environ"),
+    [("torch", {"ATEN_CPU_CAPABILITY": "default"}), ("triton", {"TRITON_INTERPRET": "1"})],
+)
 def test_nor_on_another_cpu_or_by_triton(way, environ):
     if importlib.util.find_spec(way) is None:
         pytest.skip(f"{way} is not installed")
     command = [sys.executable, "-m", "evals.resized", "--way", way, "--count", "20"]
-    environ = {**os.environ, **environ, "TRITON_INTERPRET": "1"}
+    environ = {**os.environ, **environ}
     ended = subprocess.run(
         [*command, "--largest", "60"], env=environ, capture_output=True, text=True, check=False
     )
