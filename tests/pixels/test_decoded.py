@@ -1,6 +1,7 @@
 """Images as they were decoded: what is made of them are the rows that a processor gives."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -47,11 +48,12 @@ def restored(processor, pictures, grids):
 @given(width=st.integers(1, 700), height=st.integers(1, 700))
 def test_the_rows_are_those_of_the_processor(processor, width, height):
     picture = photograph(width, height)
-    if max(width, height) > 200 * min(width, height):
-        with pytest.raises(ValueError, match="absolute aspect ratio"):
+    try:
+        rows, grids = compact(processor, [picture])
+    except ValueError as refused:  # too long, or too small for GLM-4V in transformers 4
+        with pytest.raises(ValueError, match=re.escape(str(refused))):
             without_pixels(processor, [picture], CALL)
         return
-    rows, grids = compact(processor, [picture])
     found = without_pixels(processor, [picture], CALL)
     assert torch.equal(found["image_grid_thw"], grids)
     assert torch.equal(restored(processor, [picture], grids), rows)
