@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from engine_ext.pixels.decoded import is_small, pixels_of, without_pixels
+from engine_ext.sglang.asking import asking
 from engine_ext.sglang.restoring import CUT
 from engine_ext.sglang.sent import ROWS, Sent
 
@@ -19,21 +19,17 @@ class NotDecoded(Exception):
 
 
 def as_decoded(
-    prepare: Any, asking: Any, entries: Sequence[Any], asked: dict[str, Any], sent: Sent
+    prepare: Any, processor: Any, entries: Sequence[Any], kwargs: dict[str, Any], sent: Sent
 ) -> list[Any | None]:
     """The artifacts of pictures; None of those whose rows are smaller, or can be made alone.
 
     Args:
         prepare: SGLang's ``prepare_artifact_batch``.
-        asking, asked: a copy of its processor that asks for pixels, and arguments of the call.
+        processor, kwargs: a copy of its processor that asks for pixels, and arguments of the call.
     """
-    empty, call = copy.copy(asking), dict(asked)
-    if (of_worker := call.get("processor")) is None:
-        empty._processor = _without_pixels(asking._processor)
-    else:
-        call["processor"] = _without_pixels(of_worker)
+    of_sizes, asked = asking(processor, kwargs, _without_pixels)
     try:
-        made = prepare(empty, entries, **call)
+        made = prepare(of_sizes, entries, **asked)
     except NotDecoded:
         return [None] * len(entries)
     return [_sent(entry.media, one, sent) for entry, one in zip(entries, made, strict=True)]
@@ -44,8 +40,7 @@ def _sent(picture: Any, artifact: Any, sent: Sent) -> Any | None:
     side, _ = sent.cut
     if not is_small(picture, grid, side):
         return None
-    beside = {**artifact.model_specific_data, **sent.beside, CUT: sent.cut}
-    return replace(artifact, feature=pixels_of(picture), model_specific_data=beside)
+    return sent.artifact(artifact, pixels_of(picture), **{CUT: sent.cut})
 
 
 def _without_pixels(processor: Any) -> Any:

@@ -10,10 +10,11 @@ import asyncio
 import copy
 import functools
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from engine_ext.pixels.processors import with_settings
+from engine_ext.sglang.asking import asking
 from engine_ext.sglang.decoding import as_decoded
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
@@ -69,8 +70,8 @@ def sending(stock: Any) -> Any:
         ) -> Any:
             media = {"images": images, "videos": videos}
             sent = {kind: one for kind, one in self.sent.items() if media[f"{kind}s"]}
-            asking, asked = _asking(self, kwargs, sent)
-            found = stock.process_mm_data(asking, input_text, **media, **asked)
+            of_pixels, asked = asking(self, kwargs, partial(_giving_pixels, sent))
+            found = stock.process_mm_data(of_pixels, input_text, **media, **asked)
             for kind, one in sent.items():
                 pixels = one.compact(found[ROWS[kind]])
                 if pixels is None:
@@ -96,19 +97,18 @@ def sending(stock: Any) -> Any:
             prepare = super().prepare_artifact_batch
             if (one := self.sent.get("image")) is None:
                 return prepare(entries, **kwargs)
-            asking, asked = _asking(self, kwargs, {"image": one})
+            of_pixels, asked = asking(self, kwargs, partial(_giving_pixels, {"image": one}))
             sent: list[Any] = [None] * len(entries)
             if one.are_decoded:
-                sent = as_decoded(stock.prepare_artifact_batch, asking, entries, asked, one)
+                sent = as_decoded(stock.prepare_artifact_batch, of_pixels, entries, asked, one)
             rest = [place for place, found in enumerate(sent) if found is None]
             batch = [entries[place] for place in rest]
-            made = stock.prepare_artifact_batch(asking, batch, **asked)
+            made = stock.prepare_artifact_batch(of_pixels, batch, **asked)
             for place, artifact in zip(rest, made, strict=True):
                 pixels = one.compact(artifact.feature)
                 if pixels is None:
                     return prepare(entries, **kwargs)
-                beside = {**artifact.model_specific_data, **one.beside}
-                sent[place] = replace(artifact, feature=pixels, model_specific_data=beside)
+                sent[place] = one.artifact(artifact, pixels)
             return sent
 
     for method in NEWER:
@@ -118,24 +118,7 @@ def sending(stock: Any) -> Any:
     return Sending
 
 
-def _asking(
-    processor: Any, kwargs: Mapping[str, Any], sent: Mapping[str, Sent]
-) -> tuple[Any, dict[str, Any]]:
-    """A copy of a processor of SGLang whose processor of transformers gives pixels by itself.
-
-    And the arguments of a call of it, of which one may be a worker's processor of transformers.
-    """
-    asking = copy.copy(processor)
-    # Transformers takes what it reads out of a dictionary.
-    asked = {name: dict(v) if isinstance(v, dict) else v for name, v in kwargs.items()}
-    if (of_worker := kwargs.get("processor")) is None:
-        asking._processor = _giving_pixels(processor._processor, sent)
-    else:
-        asked["processor"] = _giving_pixels(of_worker, sent)
-    return asking, asked
-
-
-def _giving_pixels(processor: Any, sent: Mapping[str, Sent]) -> Any:
+def _giving_pixels(sent: Mapping[str, Sent], processor: Any) -> Any:
     """A copy of a processor of transformers that gives pixels by itself.
 
     Not by settings of a call: where a kind has any, transformers 5.8 and older leave out what

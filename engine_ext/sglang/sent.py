@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sglang
@@ -85,6 +85,11 @@ class Sent:
         if self.frames is None:
             return compact_video(rows, processors.CHANNELS)
         return compact_image(rows, processors.CHANNELS, self.frames)
+
+    def artifact(self, stock: Any, pixels: Tensor, **beside: Any) -> Any:
+        """An artifact of SGLang's with these pixels, which says how they are restored."""
+        said = {**stock.model_specific_data, **self.beside, **beside}
+        return replace(stock, feature=pixels, model_specific_data=said)
 
     @property
     def beside(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine_ext.pixels.resize.weights import weights
+from engine_ext.pixels.resize.weights import weights_on
 
 
 def resize_rows(image: Tensor, made: int) -> Tensor:
@@ -17,15 +17,13 @@ def resize_rows(image: Tensor, made: int) -> Tensor:
     Returns:
         (outer, made, inner) uint8.
     """
-    found = weights(image.shape[1], made)
-    first = torch.from_numpy(found.first).to(image.device, torch.long)
-    by_neighbour = torch.from_numpy(found.weights.T.copy()).to(image.device, torch.int32)
+    found = weights_on(image.device, image.shape[1], made)
     last = image.shape[1] - 1
     total = torch.full(
         (len(image), made, image.shape[2]), found.half, dtype=torch.int32, device=image.device
     )
-    for neighbour, weight in enumerate(by_neighbour):
+    for neighbour, weight in enumerate(found.by_neighbour.to(torch.int32)):
         # Beyond the last the weight is zero.
-        pixels = image.index_select(1, (first + neighbour).clamp_(max=last))
+        pixels = image.index_select(1, (found.first + neighbour).clamp_(max=last))
         total.addcmul_(pixels.to(torch.int32), weight[None, :, None])
     return total.bitwise_right_shift_(found.precision).clamp_(0, 255).to(torch.uint8)

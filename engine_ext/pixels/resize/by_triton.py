@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from engine_ext.pixels.resize.weights import weights
+from engine_ext.pixels.resize.weights import weights_on
 
 BLOCK = 1024
 """Pixels of a row of the result, times what is beside each, that a program makes."""
@@ -51,20 +50,11 @@ def resize_rows(image: Tensor, made: int) -> Tensor:
     """As `by_torch.resize_rows`."""
     outer, length, inner = image.shape
     image = image.contiguous()
-    first, by_neighbour, half, precision = _on(image.device, length, made)
+    found = weights_on(image.device, length, made)
     result = torch.empty((outer, made, inner), dtype=torch.uint8, device=image.device)
     _kernel[(outer * triton.cdiv(made * inner, BLOCK),)](
-        *(image, result, first, by_neighbour),
-        *(length, made, inner, len(by_neighbour), half, precision),
+        *(image, result, found.first, found.by_neighbour),
+        *(length, made, inner, len(found.by_neighbour), found.half, found.precision),
         BLOCK=BLOCK,
     )
     return result
-
-
-@lru_cache(maxsize=64)
-def _on(device: torch.device, length: int, made: int) -> tuple[Tensor, Tensor, int, int]:
-    """The weights on a device; kept, so that an image costs no small copies."""
-    found = weights(length, made)
-    first = torch.from_numpy(found.first).to(device)
-    by_neighbour = torch.from_numpy(found.weights.T.copy()).to(device)
-    return first, by_neighbour, found.half, found.precision

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 SUPPORT = 2.0  # of a cubic, in pixels on each side
 SHARPNESS = -0.5  # of the cubic with antialiasing
@@ -21,16 +23,16 @@ SHARPNESS = -0.5  # of the cubic with antialiasing
 
 @dataclass(frozen=True)
 class Weights:
-    """Of one length to another.
+    """Of one length to another, on a device.
 
     Args:
         first: (made,) int32, the first neighbour of each pixel.
-        weights: (made, neighbours) int16, zero beyond those that a pixel has.
+        by_neighbour: (neighbours, made) int16, zero beyond those that a pixel has.
         precision: a sum is shifted right by so many bits.
     """
 
-    first: NDArray[np.int32]
-    weights: NDArray[np.int16]
+    first: Tensor
+    by_neighbour: Tensor
     precision: int
 
     @property
@@ -39,9 +41,9 @@ class Weights:
         return 1 << (self.precision - 1)
 
 
-@lru_cache(maxsize=256)
-def weights(length: int, made: int) -> Weights:
-    """Of rows of ``length`` pixels, to rows of ``made``."""
+@lru_cache(maxsize=64)
+def weights_on(device: torch.device, length: int, made: int) -> Weights:
+    """Of rows of ``length`` pixels, to rows of ``made``; kept, so that an image costs no copies."""
     scale = length / made
     support = SUPPORT * max(scale, 1.0)
     most = int(np.ceil(support)) * 2 + 1
@@ -61,7 +63,11 @@ def weights(length: int, made: int) -> Weights:
     # To the nearest, a half away from zero.
     whole = (found * (1 << precision) + np.copysign(0.5, found)).astype(np.int16)
     whole[found == 0.0] = 0
-    return Weights(first.astype(np.int32), whole, precision)
+    return Weights(
+        torch.from_numpy(first.astype(np.int32)).to(device),
+        torch.from_numpy(whole.T.copy()).to(device),
+        precision,
+    )
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
