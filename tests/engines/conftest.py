@@ -50,6 +50,14 @@ def pytest_configure(config):
     config.stash[RECORD] = Record()
 
 
+BY_DEFAULT = ("test_serving.py", "test_default.py")
+"""Tests of engines as they start by themselves: what everybody runs comes before what is named."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in BY_DEFAULT)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Note what a test shows (evals/reliability/record.py), whether or not it is kept."""
