@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.timing import interleaved
 from engine_ext.installed import installed_version
-from evals.reliability.engines import NAMES, titled
+from evals.pages import NAMES, titled
 
 SIDE = {"cuda": 8192, "cpu": 2048}  # of the square matrices that are multiplied
 COPIED = {"cuda": 2**30, "cpu": 2**27}  # bytes

@@ -26,7 +26,7 @@ from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import OFF, ON
 from benchmarks.timing import interleaved
 from benchmarks.towers import DTYPE, dissimilarity
-from evals.engines import SGLANG
+from evals.serving.engines import SGLANG
 
 WHAT = "encoder"
 SIZES = {"448": (448, 448), "1080p": (1920, 1080)}
@@ -55,7 +55,7 @@ def both(checkpoint: Path) -> dict[str, Any]:
 
     from engine_ext.sglang.architectures import ARCHITECTURES
     from engine_ext.sglang.overrides import register_overrides
-    from evals.sglang_loader import load
+    from evals.serving.sglang_loader import load
 
     stock = load(str(checkpoint))
     register_overrides(ModelRegistry, ARCHITECTURES)

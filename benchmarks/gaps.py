@@ -40,9 +40,9 @@ from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import OFF, PIXELS
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
-from evals.asking import ask
-from evals.engines import SGLANG
-from evals.servers import Server, cpu_server, end_on_sigterm
+from evals.serving.asking import ask
+from evals.serving.engines import SGLANG
+from evals.serving.servers import Server, cpu_server, end_on_sigterm
 
 WHAT = "gaps"
 ARMS = {

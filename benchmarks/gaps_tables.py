@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.serve_tables import OFF
 from benchmarks.tables import Point, Row, interval, points, ratio
-from evals.markdown import table
+from evals.pages import table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.server_equal import WHAT as EQUAL
 from benchmarks.tables import Row, points
-from evals.markdown import table
+from evals.pages import table
 
 OFF, DEFAULT, ON = "off", "default", "on"
 

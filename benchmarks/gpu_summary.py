@@ -12,7 +12,7 @@ from benchmarks import host_path
 from benchmarks.providers import CONV, CONV_CUDNN_OFF, LINEAR, OURS
 from benchmarks.record import newest, read
 from benchmarks.tables import points, three_digits
-from evals.markdown import table
+from evals.pages import table
 
 Row = Mapping[str, str]
 COUNT = "6080"  # patches, as transformers #45750 reported

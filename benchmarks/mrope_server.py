@@ -27,17 +27,17 @@ from benchmarks.command import parser, recording
 from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import WrongArm
-from benchmarks.serve_load import QUESTION, photograph
+from benchmarks.serve_load import QUESTION
 from benchmarks.serve_tables import OFF, ON
 from benchmarks.timed_positions import FILE
 from benchmarks.timing import Times
-from evals import checkpoints
-from evals.asking import Reply, ask
-from evals.checkpoints.avi import encode_avi
-from evals.data_url import data_url
-from evals.engines import SGLANG
-from evals.project import PROJECT
-from evals.servers import Server, cpu_server, end_on_sigterm
+from evals import PROJECT, checkpoints
+from evals.media.avi import encode_avi
+from evals.media.content import part
+from evals.media.photographs import photograph
+from evals.serving.asking import Reply, ask
+from evals.serving.engines import SGLANG
+from evals.serving.servers import Server, cpu_server, end_on_sigterm
 
 WHAT, FILE_NAME = "mrope in a server", "mrope_server"
 ARMS = {OFF: "off", ON: "mrope"}
@@ -116,12 +116,11 @@ def content(kind: str, count: int, number: int) -> list[dict[str, Any]]:
     parts = []
     for first in range(count * number, count * (number + 1)):
         if kind == "image":
-            url = data_url("image/jpeg", photograph(first, SIZE))
+            parts.append(part("image/jpeg", photograph(first, SIZE)))
         else:
             pictures = (photograph(first * FRAMES + frame, SIZE) for frame in range(FRAMES))
             frames = [Image.open(io.BytesIO(one)) for one in pictures]
-            url = data_url("video/avi", encode_avi(frames, fps=2))
-        parts.append({"type": f"{kind}_url", f"{kind}_url": {"url": url}})
+            parts.append(part("video/avi", encode_avi(frames, fps=2)))
     return [*parts, {"type": "text", "text": QUESTION}]
 
 
@@ -132,11 +131,11 @@ def _rows(family: str, kind: str, found: Mapping[str, Asked]) -> Iterator[Row]:
         raise WrongArm(f"{family}, {kind}: the arms do not answer the same")
     pairs = zip(replies[OFF], replies[ON], strict=True)
     difference = max(abs(off.logprobs[0] - on.logprobs[0]) for off, on in pairs)
-    for part in ("positions", "whole") if found[OFF].positions else ("whole",):
+    for timed in ("positions", "whole") if found[OFF].positions else ("whole",):
         yield from compared(
-            {arm: Times.of(getattr(each, part)) for arm, each in found.items()},
+            {arm: Times.of(getattr(each, timed)) for arm, each in found.items()},
             OFF,
-            what=f"{WHAT}, {part}",
+            what=f"{WHAT}, {timed}",
             shape=f"{family}, {kind}",
             count=replies[OFF][0].prompt_tokens,
             dtype="int64",

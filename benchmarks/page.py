@@ -15,8 +15,8 @@ from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
 from benchmarks.serve_tables import encoders, memory, rope_servers, servers, starts
 from benchmarks.tables import Row, counts, engine_layers, layers, loads, towers
-from evals.markdown import with_drawn
-from evals.project import PROJECT
+from evals import PROJECT
+from evals.pages import with_drawn
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
 PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {

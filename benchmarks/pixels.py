@@ -31,19 +31,20 @@ from benchmarks.pixels_tables import BYTES, HOST_TIME, WHOLE
 from benchmarks.printed import by_arm
 from benchmarks.record import Row, compared
 from benchmarks.serve_arms import Arms
-from benchmarks.serve_load import QUESTION, Load, photograph
+from benchmarks.serve_load import QUESTION, Load
 from benchmarks.serve_model import TOWER_OF, make
 from benchmarks.serve_tables import BEST, OFF, PIXELS, RESIZE
 from benchmarks.stages import HASHED, HOST, SCHEDULER, STAGES
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
 from engine_ext.installed import installed_version
-from evals.asking import ask
-from evals.checkpoints.avi import encode_avi
-from evals.data_url import data_url
-from evals.engines import ENGINES
-from evals.project import ENVIRONMENTS
-from evals.servers import Server, end_on_sigterm
+from evals import ENVIRONMENTS
+from evals.media.avi import encode_avi
+from evals.media.content import part
+from evals.media.photographs import photograph
+from evals.serving.asking import ask
+from evals.serving.engines import ENGINES
+from evals.serving.servers import Server, end_on_sigterm
 
 WHAT = "pixels"
 SIZES = {"448": (448, 448), "1080p": (1920, 1080)}
@@ -169,11 +170,7 @@ def _fields(name: str, shape: str) -> Mapping[str, Any]:
 def picture(size: tuple[int, int]) -> Callable[[int], dict[str, Any]]:
     """Photographs of a size, as content parts of OpenAI's API."""
 
-    def part(number: int) -> dict[str, Any]:
-        url = data_url("image/jpeg", photograph(number, size))
-        return {"type": "image_url", "image_url": {"url": url}}
-
-    return part
+    return lambda number: part("image/jpeg", photograph(number, size))
 
 
 def clip(number: int) -> dict[str, Any]:
@@ -181,8 +178,7 @@ def clip(number: int) -> dict[str, Any]:
     pictures = [photograph(each, CLIP) for each in (number, FIRST, FIRST + 1)]
     frames = [Image.open(io.BytesIO(picture)) for picture in pictures]
     own, others = frames[:1], frames[1:] * FRAMES
-    url = data_url("video/avi", encode_avi([*own, *others[: FRAMES - 1]], FPS))
-    return {"type": "video_url", "video_url": {"url": url}}
+    return part("video/avi", encode_avi([*own, *others[: FRAMES - 1]], FPS))
 
 
 def table(rows: Sequence[Row]) -> Table:

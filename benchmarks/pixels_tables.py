@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchmarks.serve_tables import OFF
 from benchmarks.stages import HASHED, SCHEDULER, STAGES
 from benchmarks.tables import Point, Row, interval, points, ratio, three_digits
-from evals.markdown import table
+from evals.pages import table
 
 HOST_TIME, BYTES, WHOLE = "decoded image to tower", "bytes a patch", "whole request"
 PREFIX = "pixels, "

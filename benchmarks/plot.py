@@ -26,7 +26,7 @@ from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import SWEPT
 from benchmarks.stages_plot import draw_stages
 from benchmarks.tables import Row
-from evals.project import PROJECT
+from evals import PROJECT
 
 matplotlib.use("Agg")
 

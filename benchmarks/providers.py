@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from benchmarks.shapes import Shape
 from engine_ext.installed import installed_version
 from engine_ext.patch_embed import PatchConv3d
-from evals.reliability.engines import titled
+from evals.pages import titled
 
 Layer = Callable[[Tensor], Tensor]
 

@@ -35,8 +35,8 @@ from benchmarks.serve_tables import OFF
 from benchmarks.stages import DECODE, PROCESS
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
-from evals.engines import VLLM
-from evals.servers import Server, end_on_sigterm, free_port, running
+from evals.serving.engines import VLLM
+from evals.serving.servers import Server, end_on_sigterm, free_port, running
 
 WHAT = "renders"
 SIZES = {"1080p": (1920, 1080), "4k": (3840, 2160)}

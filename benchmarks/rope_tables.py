@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.providers import OURS
 from benchmarks.tables import Row, points
-from evals.markdown import table
+from evals.pages import table
 
 WRITE = "writing the result"
 SWEPT = " spans"  # what a case that is only plotted ends in

@@ -33,9 +33,9 @@ from engine_ext.sglang.versions import (
     PROCESSORS_VARIABLE,
 )
 from engine_ext.versions import parse_version
-from evals.engines import ENGINES
-from evals.project import ENVIRONMENTS
-from evals.servers import end_on_sigterm
+from evals import ENVIRONMENTS
+from evals.serving.engines import ENGINES
+from evals.serving.servers import end_on_sigterm
 
 WHAT = "serve"
 LOADS = {

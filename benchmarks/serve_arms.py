@@ -19,9 +19,9 @@ from benchmarks.serve_tables import OFF, PIXELS
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
 from engine_ext import status
-from evals.asking import Reply, ask
-from evals.engines import Engine
-from evals.servers import Server, cpu_server
+from evals.serving.asking import Reply, ask
+from evals.serving.engines import Engine
+from evals.serving.servers import Server, cpu_server
 from evals.soak.memory import sample
 
 TOLERANCE = 0.03  # nats, of the first token's log-probability between the arms, in bf16

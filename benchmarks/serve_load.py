@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from evals.data_url import data_url
+from evals.media.content import data_url
+from evals.media.photographs import photograph
 
 if TYPE_CHECKING:
-    from evals.servers import Server
+    from evals.serving.servers import Server
 
 QUESTION = "What is in this picture?"
 TOKENS = 4  # of each answer
-PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 MOST = 1000  # pictures of a load
 
 
@@ -117,24 +113,3 @@ def _pictures(load: Load, request: int) -> list[str]:
     first = MOST * load.concurrency + load.images * request
     numbers = range(first, first + load.images)
     return [data_url("image/jpeg", photograph(number, load.size)) for number in numbers]
-
-
-def photograph(number: int, size: tuple[int, int]) -> bytes:
-    """A JPEG cut out of a photograph and resized; another one for every number."""
-    from PIL import Image
-
-    generator = np.random.default_rng(number)
-    whole = _photographs()[number % len(PHOTOGRAPHS)]
-    left, top = (int(generator.integers(side // 4)) for side in whole.size)
-    cut = whole.crop((left, top, left + 3 * whole.width // 4, top + 3 * whole.height // 4))
-    buffer = io.BytesIO()
-    cut.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-@cache
-def _photographs() -> list[Any]:
-    from PIL import Image
-    from sklearn.datasets import load_sample_image
-
-    return [Image.fromarray(load_sample_image(name)) for name in PHOTOGRAPHS]

@@ -6,8 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from benchmarks.tables import Point, Row, interval, points, ratio
-from evals.markdown import table
-from evals.reliability.engines import titled
+from evals.pages import table, titled
 
 OFF, ON, PIXELS, RESIZE = "off", "on", "pixels", "pixels, resize"
 BEST = "off, its best settings"

@@ -15,8 +15,8 @@ from threading import Lock
 from typing import Any
 
 from engine_ext import status
-from evals.engines import SGLANG
-from evals.servers import Server, free_port, running
+from evals.serving.engines import SGLANG
+from evals.serving.servers import Server, free_port, running
 
 ARMS: dict[str, dict[str, str]] = {
     "off": {"ENGINE_EXT": "off"},

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import device as devices
 from benchmarks.record import Row
-from benchmarks.serve_load import photograph
 from benchmarks.towers import DTYPE
-from evals.data_url import data_url
+from evals.media.content import part
+from evals.media.photographs import photograph
 
 if TYPE_CHECKING:
     from benchmarks.server_arms import Kept
-    from evals.servers import Server
+    from evals.serving.servers import Server
 
 WHAT = "gpu_server, equal"
 TOP = 5
@@ -122,24 +122,17 @@ def questions() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Images in two formats, two of them, a text alone, and a video."""
     asked = {"type": "text", "text": "What is in this picture?"}
     yield "text", [asked]
-    yield "png", [_image("image/png", _png(1, (336, 224))), asked]
-    yield "jpeg", [_image("image/jpeg", photograph(2, (280, 308))), asked]
-    two = [_image("image/png", _png(3, (224, 224))), _image("image/png", _png(4, (168, 280)))]
+    yield "png", [_png(1, (336, 224)), asked]
+    yield "jpeg", [part("image/jpeg", photograph(2, (280, 308))), asked]
+    two = [_png(3, (224, 224)), _png(4, (168, 280))]
     yield "two images", [*two, asked]
-    video = {"type": "video_url", "video_url": {"url": data_url("video/avi", _video())}}
-    yield "video", [video, asked]
+    yield "video", [part("video/avi", _video()), asked]
 
 
-def _image(kind: str, data: bytes) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": data_url(kind, data)}}
+def _png(number: int, size: tuple[int, int]) -> dict[str, Any]:
+    from evals.media.images import encode
 
-
-def _png(number: int, size: tuple[int, int]) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    _picture(number, size).save(buffer, "PNG")
-    return buffer.getvalue()
+    return part("image/png", encode(_picture(number, size)))
 
 
 def _picture(number: int, size: tuple[int, int]) -> Any:
@@ -151,6 +144,6 @@ def _picture(number: int, size: tuple[int, int]) -> Any:
 
 
 def _video() -> bytes:
-    from evals.checkpoints.avi import encode_avi
+    from evals.media.avi import encode_avi
 
     return encode_avi([_picture(10 + number, (168, 168)) for number in range(4)], fps=2)

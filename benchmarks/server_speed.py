@@ -13,13 +13,14 @@ from typing import Any
 from benchmarks import device as devices
 from benchmarks import stages
 from benchmarks.record import Row, compared
-from benchmarks.serve_load import QUESTION, photograph
+from benchmarks.serve_load import QUESTION
 from benchmarks.server_arms import Kept, Setting, started
 from benchmarks.server_equal import ask, devices_here
 from benchmarks.timing import Times
 from benchmarks.towers import DTYPE
-from evals.data_url import data_url
-from evals.servers import Server
+from evals.media.content import part
+from evals.media.photographs import photograph
+from evals.serving.servers import Server
 
 WARMING = 3
 """Requests to each server before any is timed."""
@@ -120,8 +121,7 @@ class Pictures:
 
     def content(self) -> list[dict[str, Any]]:
         self.number += 1
-        url = data_url("image/jpeg", photograph(self.number, self.size))
-        picture = {"type": "image_url", "image_url": {"url": url}}
+        picture = part("image/jpeg", photograph(self.number, self.size))
         return [picture, {"type": "text", "text": QUESTION}]
 
     def one(self, server: Server) -> float:

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from engine_ext.installed import installed_version
 from evals import checkpoints
-from evals.engines import ENGINES, Engine
-from evals.servers import cpu_server
+from evals.serving.engines import ENGINES, Engine
+from evals.serving.servers import cpu_server
 
 RESULTS = Path(__file__).parent / "results" / "startup.csv"
 COLUMNS = ("date", "engine", "version", "family", "extension", "run", "seconds")

@@ -14,7 +14,7 @@ from benchmarks.providers import (
     TRANSFORMERS,
 )
 from benchmarks.record import POINT
-from evals.markdown import table
+from evals.pages import table
 
 Row = Mapping[str, str]
 Point = Mapping[str, Row]

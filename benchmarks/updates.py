@@ -32,7 +32,7 @@ from benchmarks.timing import Call, interleaved
 from engine_ext import status
 from engine_ext.installed import installed_version
 from evals import checkpoints
-from evals.engines import ENGINES
+from evals.serving.engines import ENGINES
 
 WHAT = "updates"
 CALLS = 200
@@ -89,7 +89,7 @@ def of_sglang(checkpoint: str) -> dict[str, Any]:
 
     from engine_ext.sglang.architectures import ARCHITECTURES
     from engine_ext.sglang.overrides import register_overrides
-    from evals.sglang_loader import load
+    from evals.serving.sglang_loader import load
 
     stock = load(checkpoint)
     register_overrides(ModelRegistry, ARCHITECTURES)

@@ -17,11 +17,11 @@ from rich.table import Table
 
 from engine_ext import status
 from evals import checkpoints
-from evals.asking import Reply, ask
+from evals.checkpoints import LOGPROB_TOLERANCE, SHARE_RIGHT
 from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
-from evals.engines import ENGINES, Engine
-from evals.expected import LOGPROB_TOLERANCE, SHARE_RIGHT
-from evals.servers import cpu_server, end_on_sigterm
+from evals.serving.asking import Reply, ask
+from evals.serving.engines import ENGINES, Engine
+from evals.serving.servers import cpu_server, end_on_sigterm
 
 
 def main() -> int:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from engine_ext.interventions import Intervention
 from engine_ext.sglang import interventions as sglang
 from engine_ext.vllm import interventions as vllm
-from evals.markdown import table, with_drawn
-from evals.project import PROJECT
+from evals import PROJECT
+from evals.pages import table, with_drawn
 
 PAGE = PROJECT / "CONTRIBUTING.md"
 COLUMNS = ("what", "how", "why", "versions", "upstream", "when it can go")

@@ -11,9 +11,9 @@ import pytest
 
 from engine_ext.interventions import Intervention, examined
 from engine_ext.versions import TriedVersions
+from evals import PROJECT
 from evals.interventions import PAGE, drawn
-from evals.markdown import with_drawn
-from evals.project import PROJECT
+from evals.pages import with_drawn
 
 ENGINES = ("sglang", "vllm")
 EXAMINE = {"probe.py", "doctor.py", "coverage.py", "interventions.py"}

@@ -9,7 +9,6 @@ The digits are scikit-learn's `load_digits`: 1797 labelled 8x8 scans. Four fifth
 training, the rest is held out. This module needs numpy, Pillow and scikit-learn; no torch.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,8 +17,9 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from evals.checkpoints.avi import encode_avi
-from evals.data_url import data_url
+from evals.media.avi import encode_avi
+from evals.media.content import part
+from evals.media.images import encode
 
 KINDS = ("digit", "color", "video")
 WORD = "word"
@@ -161,14 +161,10 @@ def chat_content(question: Question) -> list[dict]:
     A still travels as PNG, which is lossless, a clip as an AVI file of JPEG frames.
     """
     if question.is_video:
-        clip = encode_avi(question.images, FPS)
-        part = {"type": "video_url", "video_url": {"url": data_url("video/avi", clip)}}
+        shown = part("video/avi", encode_avi(question.images, FPS))
     else:
-        buffer = io.BytesIO()
-        question.images[0].save(buffer, format="PNG")
-        png = data_url("image/png", buffer.getvalue())
-        part = {"type": "image_url", "image_url": {"url": png}}
-    return [part, {"type": "text", "text": question.text}]
+        shown = part("image/png", encode(question.images[0]))
+    return [shown, {"type": "text", "text": question.text}]
 
 
 def _shifted(ink: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

@@ -4,26 +4,23 @@ Each damage imitates a mistake in turning the convolution into a matrix product.
 answers after it, by kind of question, shows whether asking questions would reveal the mistake.
 """
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel, ProcessorMixin
 
-from evals.checkpoints import wrong_kernels
 from evals.checkpoints.batch import patch_projection
+from evals.checkpoints.damage import WRONG_KERNELS
 from evals.checkpoints.measure import Answer, Batches, answers
 from evals.checkpoints.questions import Question
 
-DAMAGES: dict[str, Callable[[Tensor], Tensor]] = {
-    "random kernel": wrong_kernels.random,
-    "C and T exchanged before flattening": wrong_kernels.time_before_channels,
-    "flattened channels-last": wrong_kernels.channels_last,
-    "H and W transposed": wrong_kernels.rows_for_columns,
-    "BGR": wrong_kernels.blue_first,
-    "temporal halves swapped": wrong_kernels.swapped_frames,
-    "first temporal slice only": wrong_kernels.first_frame_only,
-}
+DAMAGES = (
+    "random kernel",
+    "C and T exchanged before flattening",
+    "flattened channels-last",
+    "H and W transposed",
+    "BGR",
+    "temporal halves swapped",
+    "first temporal slice only",
+)
 
 
 def sensitivity(
@@ -44,8 +41,8 @@ def sensitivity(
 
     kernel = projection.weight.data
     table = {"none": row()}
-    for name, damage in DAMAGES.items():
-        projection.weight.data = damage(kernel.float()).to(kernel.dtype).contiguous()
+    for name in DAMAGES:
+        projection.weight.data = WRONG_KERNELS[name](kernel.float()).to(kernel.dtype).contiguous()
         table[name] = row()
     projection.weight.data = kernel
     if projection.bias is not None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from evals.checkpoints import FAMILIES, path
-from evals.markdown import table, with_drawn
+from evals.pages import table, with_drawn
 
 README = Path(__file__).parent / "README.md"
 _GROUPS = {

@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 
 from engine_ext import status
-from evals.engines import Engine
 from evals.gate.client import client, refused
-from evals.servers import running
+from evals.serving.engines import Engine
+from evals.serving.servers import running
 
 BASELINE, CANDIDATE = "baseline", "candidate"
 ARMS = (BASELINE, CANDIDATE)

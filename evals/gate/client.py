@@ -6,7 +6,7 @@ import os
 
 import httpx
 
-from evals.servers import LOOPBACK
+from evals.serving.servers import LOOPBACK
 
 API_KEY = "OPENAI_API_KEY"
 NO_KEY = "none"  # what goes to a server that wants none; the client of lmms-eval must have one

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evals import PROJECT
 from evals.gate.arms import Endpoint
 from evals.gate.client import API_KEY, is_remote, key
 from evals.gate.tasks import GATE_TASK, Questions
-from evals.project import PROJECT
 
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
 FAILURE = re.compile(r"All \d+ attempts failed\. Last error: ([^\r\n]*)")

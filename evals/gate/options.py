@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from evals.engines import ENGINES
 from evals.gate.client import API_KEY
 from evals.gate.validity import MOST_UNANSWERED
+from evals.serving.engines import ENGINES
 
 LOGPROB_TOLERANCE = 0.02
 
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     arms("--features", help="ENGINE_EXT of the candidate (default: unset, what its engine runs)")
     arms("--port", type=int, help="of both arms (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
-    arms("--cpu", action="store_true", help="with the settings of evals/engines.py for a CPU")
+    arms("--cpu", action="store_true", help="by settings for a CPU (evals/serving/engines.py)")
     arms("--candidate-model", help="another model for the candidate, to see the gate fail")
     arms = parser.add_argument_group("or arms that there are").add_argument
     arms("--baseline-url")

@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from evals.checkpoints.avi import encode_avi
-from evals.data_url import data_url
-from evals.soak.pictures import encode
+from evals.media.avi import encode_avi
+from evals.media.content import data_url, part
+from evals.media.images import encode
 
 FPS = 2.0
 LONGEST_SIDE = 768  # pixels, of a picture in a report or of a video
@@ -28,11 +28,8 @@ def probes(task: Any, docs: Any, count: int) -> Iterator[dict[str, Any]]:
         yield {"kind": "image", "position": position, "messages": _openai(messages)}
         if pictures and last is not None:
             clip = encode_avi([_small(last), _small(pictures[0], _small(last).size)] * 2, FPS)
-            url = data_url("video/avi", clip)
-            content = [
-                {"type": "video_url", "video_url": {"url": url}},
-                *(part for part in _openai(messages)[0]["content"] if part["type"] == "text"),
-            ]
+            text = [one for one in _openai(messages)[0]["content"] if one["type"] == "text"]
+            content = [part("video/avi", clip), *text]
             asked = [{"role": "user", "content": content}]
             yield {"kind": "video", "position": position, "messages": asked}
         last = pictures[0] if pictures else last
@@ -64,4 +61,4 @@ def _small(picture: Image.Image, size: tuple[int, int] | None = None) -> Image.I
 
 
 def _png(picture: Image.Image) -> str:
-    return data_url("image/png", encode(_small(picture), "PNG"))
+    return data_url("image/png", encode(_small(picture)))

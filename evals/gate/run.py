@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from engine_ext.features import OFF
-from evals.engines import ENGINES
 from evals.gate import html, logprobs, report, tasks, terminal
 from evals.gate.arms import ARMS, BASELINE, CANDIDATE, ArmFailed, Endpoint, Launch, remote
 from evals.gate.comparison import Comparison, compare
@@ -25,7 +24,8 @@ from evals.gate.samples import BadSamples
 from evals.gate.tasks import NoTask, Questions
 from evals.gate.validity import Arm, reasons, warnings
 from evals.gate.verdict import Judged, Verdict, judge
-from evals.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm, free_port
+from evals.serving.engines import ENGINES
+from evals.serving.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm, free_port
 
 FAILURES = (ArmFailed, BadDataset, BadOptions, BadSamples, HarnessFailed, NoTask, PortInUse)
 FAILURES += (ServerFailed,)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from evals import PROJECT
 from evals.gate_proof.faults import NO_FAULT
 from evals.gate_proof.record import Rows, recorded
-from evals.markdown import table, with_drawn
-from evals.project import PROJECT
-from evals.reliability.engines import in_order, titled
+from evals.pages import in_order, table, titled, with_drawn
 
 PAGE = PROJECT / "docs" / "gate.md"
 

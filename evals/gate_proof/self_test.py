@@ -24,12 +24,11 @@ from typing import Any
 from rich.console import Console
 
 from engine_ext.features import DEFAULT
-from evals import checkpoints
+from evals import ENVIRONMENTS, checkpoints
 from evals.checkpoints.mmmu import dataset
-from evals.engines import ENGINES
-from evals.gate_proof.faults import FAULTS, NO_BIAS, NO_FAULT, faulty_copies
+from evals.gate_proof.faults import FAULTS, NO_FAULT, faulty_copies
 from evals.gate_proof.record import RESULTS, as_it_must_be, record
-from evals.project import ENVIRONMENTS
+from evals.serving.engines import ENGINES
 
 DTYPES = ("bfloat16", "float32")
 COLUMNS = {"image": "still_nats", "video": "clip_nats"}
@@ -43,8 +42,7 @@ def main() -> int:
     parser.add_argument("families", nargs="*", metavar="FAMILY", help="default all")
     parser.add_argument("--engine", choices=ENGINES, default="vllm")
     parser.add_argument("--engine-python", type=Path, help="default that of .envs")
-    faults = (*FAULTS, NO_BIAS)
-    parser.add_argument("--faults", nargs="*", choices=faults, default=faults, help="default all")
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=FAULTS, help="default all")
     parser.add_argument("--probes", type=int, default=60, help="images, and as many videos")
     add = parser.add_argument
     add("--features", default=",".join(DEFAULT), help="of candidates (default %(default)s)")

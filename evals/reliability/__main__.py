@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from evals.markdown import with_drawn
-from evals.project import PROJECT
+from evals import PROJECT
+from evals.pages import with_drawn
 from evals.reliability.page import drawn
 
 PAGE = PROJECT / "docs" / "reliability.md"

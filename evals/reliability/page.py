@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from evals.markdown import table
+from evals.pages import in_order, table, titled
 from evals.reliability import record, soak
-from evals.reliability.engines import in_order, titled
 
 HOLDS = {
     "weight paths": "as a fresh stock engine",

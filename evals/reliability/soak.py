@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.markdown import table
-from evals.reliability.engines import in_order, titled
+from evals.pages import in_order, table, titled
 
 RESULTS = Path(__file__).parents[1] / "soak" / "results"
 NONE = "No run on an otherwise idle machine has been recorded yet."

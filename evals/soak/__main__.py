@@ -19,10 +19,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from evals import checkpoints
-from evals.engines import ENGINES
-from evals.project import ENVIRONMENTS, PROJECT
-from evals.servers import ServerFailed, end_on_sigterm
+from evals import ENVIRONMENTS, PROJECT, checkpoints
+from evals.serving.engines import ENGINES
+from evals.serving.servers import ServerFailed, end_on_sigterm
 from evals.soak import outcome, report
 from evals.soak.arm import DEFAULT, OFF, ON, PROMPT
 from evals.soak.course import Soak, Soaked, Stock

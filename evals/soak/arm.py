@@ -12,9 +12,9 @@ import httpx
 
 from engine_ext import status
 from evals import checkpoints
-from evals.asking import Reply, ask
-from evals.engines import Engine
-from evals.servers import Server, ServerFailed, cpu_server
+from evals.serving.asking import Reply, ask
+from evals.serving.engines import Engine
+from evals.serving.servers import Server, ServerFailed, cpu_server
 from evals.soak.mixed import chat, reference
 from evals.soak.odd import ODD
 

@@ -14,9 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine_ext import status
 from evals import checkpoints
-from evals.asking import Reply
-from evals.engines import Engine
-from evals.servers import Server
+from evals.serving.asking import Reply
+from evals.serving.engines import Engine
+from evals.serving.servers import Server
 from evals.soak.arm import OFF, Refusal, reference_replies, refusals, serve
 from evals.soak.load import Load, prepare, run
 from evals.soak.memory import Sample

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from evals.servers import Server, ServerFailed
+from evals.serving.servers import Server, ServerFailed
 from evals.soak.memory import Sample, sample
 from evals.soak.mixed import Request
 

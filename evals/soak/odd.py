@@ -10,9 +10,9 @@ from typing import Any
 
 from PIL import Image
 
-from evals.checkpoints.avi import encode_avi
-from evals.data_url import data_url
-from evals.soak.pictures import claimed_png, encode, png, truncated
+from evals.media.avi import encode_avi
+from evals.media.content import data_url, part
+from evals.media.images import claimed_png, encode, png, truncated
 
 Content = list[dict[str, Any]]
 SIDE = 56  # pixels, four patches
@@ -60,7 +60,7 @@ def _url(url: str) -> Content:
 
 
 def _image(data: bytes, media_type: str = "image/png") -> Content:
-    return _url(data_url(media_type, data))
+    return [part(media_type, data), QUESTION]
 
 
 def _images(data: bytes, count: int) -> Content:
@@ -69,8 +69,7 @@ def _images(data: bytes, count: int) -> Content:
 
 
 def _clip(data: bytes) -> Content:
-    url = data_url("video/avi", data)
-    return [{"type": "video_url", "video_url": {"url": url}}, QUESTION]
+    return [part("video/avi", data), QUESTION]
 
 
 def _jpeg() -> bytes:

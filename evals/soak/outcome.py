@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.expected import LOGPROB_TOLERANCE, SHARE_RIGHT
+from evals.checkpoints import LOGPROB_TOLERANCE, SHARE_RIGHT
 from evals.soak.memory import Sample, growth
 from evals.soak.mixed import WELL_FORMED
 from evals.soak.odd import MALFORMED, ODD

@@ -13,7 +13,7 @@ from rich.table import Table
 
 import engine_ext
 from engine_ext.installed import installed_version
-from evals.asking import Reply
+from evals.serving.asking import Reply
 from evals.soak.arm import ON, PROMPT, Refusal
 from evals.soak.course import Soak
 from evals.soak.memory import Growth, Sample, growth, thinned

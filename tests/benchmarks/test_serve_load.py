@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from benchmarks.serve_load import Load, LoadFailed, _measured, _questions, content, photograph
+from benchmarks.serve_load import Load, LoadFailed, _measured, _questions, content
+from evals.media.photographs import photograph
 
 LOAD = Load((64, 32), images=2, concurrency=1, requests=3)
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from evals.asking import Reply
-from evals.expected import LOGPROB_TOLERANCE
+from evals.checkpoints import LOGPROB_TOLERANCE
+from evals.serving.asking import Reply
 from tests.engines.limits import NAME, VERSION
 
 IS_ONE_PRODUCT = NAME == "sglang" and VERSION >= (0, 5, 19)

@@ -31,7 +31,7 @@ def say(request):
 @pytest.fixture(scope="session")
 def served(tmp_path_factory, say):
     """``served(run, candidate)``: what a server said to everything, started once in a session."""
-    from evals.engines import ENGINES
+    from evals.serving.engines import ENGINES
     from tests.engines.served import serve
 
     @functools.cache

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from evals import checkpoints
-from evals.checkpoints.copies import WEIGHTS, copy_with, kernel_of
-from evals.checkpoints.wrong_kernels import blue_first
+from evals.checkpoints.copies import WEIGHTS
+from evals.checkpoints.damage import blue_first, with_projection
 
 NAN, MISSING, RENAMED, MISSHAPEN, ZERO = "nan", "missing", "renamed", "misshapen", "zero"
 TRUNCATED, BIASLESS = "truncated", "biasless"
@@ -20,7 +17,7 @@ def changed(folder, family):
         if bias in weights:
             weights[bias] = weights[bias] + 0.05
 
-    return _copy(folder, family, "changed", see_other_colours)
+    return str(with_projection(family, folder / f"{family}-changed", see_other_colours))
 
 
 def damaged(folder, family, damage):
@@ -40,17 +37,8 @@ def damaged(folder, family, damage):
         elif damage == RENAMED:
             weights[kernel.replace("visual.", "vision_model.")] = weights.pop(kernel)
 
-    path = _copy(folder, family, damage, inflict)
+    path = with_projection(family, folder / f"{family}-{damage}", inflict)
     if damage == TRUNCATED:
-        file = Path(path) / WEIGHTS
+        file = path / WEIGHTS
         file.write_bytes(file.read_bytes()[:-1000])
-    return path
-
-
-def _copy(folder, family, kind, change):
-    def change_the_projection(weights):
-        kernel = kernel_of(weights)
-        change(weights, kernel, kernel.removesuffix("weight") + "bias")
-
-    target = folder / f"{family}-{kind}"
-    return str(copy_with(checkpoints.path(family), target, change_the_projection))
+    return str(path)

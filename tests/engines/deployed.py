@@ -9,9 +9,9 @@ from typing import Any
 
 from engine_ext import launches, status
 from evals import checkpoints
-from evals.asking import Reply, ask
-from evals.engines import ENGINES
-from evals.servers import free_port, running
+from evals.serving.asking import Reply, ask
+from evals.serving.engines import ENGINES
+from evals.serving.servers import free_port, running
 from tests.engines.limits import NAME, settings
 from tests.engines.requests import conversations
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from evals.checkpoints import wrong_kernels
+from evals.checkpoints import damage
 
 Product = Callable[[Callable[..., Any], Any, Any, Any], Any]
 """(the right product, frames, weight, bias) to what the fault makes of them."""
@@ -76,11 +76,11 @@ FAULTS = [
     Fault(
         "height and width exchanged before flattening",
         NOT_EQUAL,
-        _with(wrong_kernels.rows_for_columns),
+        _with(damage.rows_for_columns),
     ),
-    Fault("channels and time exchanged", NOT_EQUAL, _with(wrong_kernels.time_before_channels)),
-    Fault("channels last", NOT_EQUAL, _with(wrong_kernels.channels_last)),
-    Fault("frames exchanged", NOT_EQUAL, _with(wrong_kernels.swapped_frames)),
+    Fault("channels and time exchanged", NOT_EQUAL, _with(damage.time_before_channels)),
+    Fault("channels last", NOT_EQUAL, _with(damage.channels_last)),
+    Fault("frames exchanged", NOT_EQUAL, _with(damage.swapped_frames)),
     Fault("bias missing", NOT_EQUAL, _with(bias=lambda b: None)),
     Fault("bias shifted by one channel", NOT_EQUAL, _with(bias=lambda b: b.roll(1))),
     Fault("one output is not a number", "relative difference nan", _spoilt),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ from PIL import ExifTags, Image
 
 from evals import checkpoints
 from evals.checkpoints.questions import chat_content, held_out, large
-from evals.data_url import data_url
+from evals.media.content import part
+from evals.media.images import encode
 
 SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
 """In tokens, width and height: one row, one column, prime, odd and even counts."""
@@ -80,7 +80,4 @@ def _orientation(number: int) -> Image.Exif:
 
 
 def _encoded(picture: Image.Image, kind: str = "PNG", **settings: Any) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **settings)
-    url = data_url(f"image/{kind.lower()}", buffer.getvalue())
-    return {"type": "image_url", "image_url": {"url": url}}
+    return part(f"image/{kind.lower()}", encode(picture, kind, **settings))

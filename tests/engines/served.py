@@ -11,9 +11,9 @@ import pytest
 
 from engine_ext import launches, status
 from evals import checkpoints
-from evals.asking import Reply, ask
-from evals.engines import ENGINES
-from evals.servers import Server, cpu_server
+from evals.serving.asking import Reply, ask
+from evals.serving.engines import ENGINES
+from evals.serving.servers import Server, cpu_server
 from tests.engines.limits import DEFAULT, NAME, OFF, ON, families, serves_video, settings
 from tests.engines.requests import conversations, pictures
 

@@ -11,11 +11,10 @@ import venv
 import pytest
 
 from engine_ext import launches, status
-from evals import checkpoints
-from evals.asking import ask
-from evals.engines import ENGINES
-from evals.project import PROJECT
-from evals.servers import cpu_server
+from evals import PROJECT, checkpoints
+from evals.serving.asking import ask
+from evals.serving.engines import ENGINES
+from evals.serving.servers import cpu_server
 from tests.engines.limits import HAS_PIXELS, NAME, settings, slow
 from tests.engines.requests import conversations
 

@@ -6,8 +6,8 @@ import pytest
 
 from engine_ext.patch_embed.linearize import MULTIPLIES
 from evals import checkpoints
-from evals.engines import ENGINES
-from evals.servers import ServerFailed, cpu_server
+from evals.serving.engines import ENGINES
+from evals.serving.servers import ServerFailed, cpu_server
 from tests.engines.answers import assert_same_answers, prefixes_of_sglang
 from tests.engines.limits import DEFAULT, HAS_PIXELS, NAME, serves_video, settings, slow
 from tests.engines.served import SERVED

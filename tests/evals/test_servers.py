@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-servers = pytest.importorskip("evals.servers", reason="httpx is not installed here")
+servers = pytest.importorskip("evals.serving.servers", reason="httpx is not installed here")
 
 EPHEMERAL = 32768
 """From here on Linux hands out ports by itself, by default."""

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from engine_ext.patch_embed import PatchConv3d, VerificationError, conv, verify
-from evals.checkpoints import wrong_kernels
+from evals.checkpoints import damage
 
 
 def projection(dtype=torch.float32, bias=True):
@@ -48,13 +48,13 @@ def test_passes_a_weight_in_another_memory_format():
 @pytest.mark.parametrize(
     "wrong",
     [
-        pytest.param(wrong_kernels.time_before_channels, id="time before channels"),
-        pytest.param(wrong_kernels.channels_last, id="channels last"),
-        pytest.param(wrong_kernels.rows_for_columns, id="height and width exchanged"),
-        pytest.param(wrong_kernels.swapped_frames, id="frames exchanged"),
-        pytest.param(wrong_kernels.random, id="never copied"),
+        pytest.param(damage.time_before_channels, id="time before channels"),
+        pytest.param(damage.channels_last, id="channels last"),
+        pytest.param(damage.rows_for_columns, id="height and width exchanged"),
+        pytest.param(damage.swapped_frames, id="frames exchanged"),
+        pytest.param(damage.random, id="never copied"),
         pytest.param(lambda w: torch.cat([w[:1] * 0, w[1:]]), id="one kernel missing"),
-        pytest.param(lambda w: wrong_kernels.scaled(w, 1.00001), id="a scale"),
+        pytest.param(lambda w: damage.scaled(w, 1.00001), id="a scale"),
     ],
 )
 def test_stops_a_product_with_another_matrix(monkeypatch, wrong):

@@ -10,7 +10,7 @@ from engine_ext import features, status
 from tests.engines.limits import NAME, ON, slow
 
 if NAME == "sglang":
-    from evals.engines import SGLANG
+    from evals.serving.engines import SGLANG
 
     os.environ.update(SGLANG.cpu_environ)  # before SGLang is imported: it looks once
 else:
@@ -37,7 +37,7 @@ def extended():
     from engine_ext.sglang.architectures import ARCHITECTURES
     from engine_ext.sglang.overrides import register_overrides
     from evals import checkpoints
-    from evals.sglang_loader import load
+    from evals.serving.sglang_loader import load
 
     load(str(checkpoints.path("qwen2_vl")))  # starts the parallel state, by a model of its own
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 
 from evals import checkpoints
-from evals.asking import Reply, ask
 from evals.checkpoints.copies import copy_without_weights
-from evals.servers import Server
+from evals.serving.asking import Reply, ask
+from evals.serving.servers import Server
 from tests.engines.damage import changed
 from tests.engines.requests import conversations
 

@@ -7,17 +7,17 @@ answered with what the prefix cache holds of the other if nothing else told them
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from evals.asking import ask
-from evals.checkpoints.avi import encode_avi
 from evals.checkpoints.questions import FPS
-from evals.data_url import data_url
-from evals.servers import Server
+from evals.media.avi import encode_avi
+from evals.media.content import part
+from evals.media.images import encode
+from evals.serving.asking import ask
+from evals.serving.servers import Server
 from tests.engines.sglang.http_updates import flush
 
 FAMILY = "qwen2_5_vl"
@@ -41,12 +41,8 @@ def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
 
 
 def _image() -> dict[str, Any]:
-    buffer = io.BytesIO()
-    Image.new("RGB", IMAGE, GREY).save(buffer, "PNG")
-    url = data_url("image/png", buffer.getvalue())
-    return {"type": "image_url", "image_url": {"url": url}}
+    return part("image/png", encode(Image.new("RGB", IMAGE, GREY)))
 
 
 def _clip() -> dict[str, Any]:
-    url = data_url("video/avi", encode_avi([Image.new("RGB", CLIP, GREY)] * FRAMES, FPS))
-    return {"type": "video_url", "video_url": {"url": url}}
+    return part("video/avi", encode_avi([Image.new("RGB", CLIP, GREY)] * FRAMES, FPS))

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from evals.engines import SGLANG
+from evals.serving.engines import SGLANG
 from tests.engines.sglang import asking, weights
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from openai import APIStatusError
 from PIL import Image
 
-from evals.asking import ask
-from evals.data_url import data_url
-from evals.servers import Server
+from evals.media.content import data_url
+from evals.media.images import encode
+from evals.serving.asking import ask
+from evals.serving.servers import Server
 from evals.soak.odd import ODD
 from tests.engines.answers import prefixes_of_sglang
 from tests.engines.sglang.http_updates import flush
@@ -51,7 +51,7 @@ def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
         "file again": picture.rotate(180),
         "file rewritten": changed.rotate(180),
     }.items():
-        file.write_bytes(_png(shown))
+        file.write_bytes(encode(shown))
         found[name] = _ask(server, f"file://{file}")
     cached = prefixes_of_sglang(server.log.read_text())[-len(found) :]
     refused = {name: _refused(server, ODD[name]()) for name in BROKEN}
@@ -75,10 +75,4 @@ def _refused(server: Server, content: list[dict[str, Any]]) -> tuple[int, str]:
 
 
 def _url(picture: Image.Image) -> str:
-    return data_url("image/png", _png(picture))
-
-
-def _png(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    return buffer.getvalue()
+    return data_url("image/png", encode(picture))

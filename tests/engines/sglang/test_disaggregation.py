@@ -6,9 +6,9 @@ import pytest
 
 from engine_ext import status
 from evals import checkpoints
-from evals.asking import ask
-from evals.engines import SGLANG
-from evals.servers import cpu_server
+from evals.serving.asking import ask
+from evals.serving.engines import SGLANG
+from evals.serving.servers import cpu_server
 from tests.engines.limits import OFF, slow, with_pixels
 from tests.engines.requests import conversations
 

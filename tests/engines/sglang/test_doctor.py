@@ -11,7 +11,7 @@ from sglang.srt.models.registry import import_model_classes
 from engine_ext.doctor import examine
 from engine_ext.sglang.architectures import ARCHITECTURES
 from engine_ext.sglang.interventions import INTERVENTIONS
-from evals.engines import SGLANG
+from evals.serving.engines import SGLANG
 from tests.engines.limits import IS_OLD_SGLANG, ON, slow
 
 BREAKS_AN_IMPORT = """

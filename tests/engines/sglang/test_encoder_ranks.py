@@ -7,8 +7,8 @@ import pytest
 
 from engine_ext import status
 from evals import checkpoints
-from evals.engines import SGLANG
-from evals.servers import cpu_server
+from evals.serving.engines import SGLANG
+from evals.serving.servers import cpu_server
 from tests.engines.limits import OFF, ON, VERSION, slow
 
 pytestmark = [slow, pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")]

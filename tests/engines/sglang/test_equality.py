@@ -8,7 +8,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from evals import checkpoints
 from evals.checkpoints.questions import held_out
-from evals.sglang_loader import load
+from evals.serving.sglang_loader import load
 from tests.engines.answers import IS_ONE_PRODUCT
 from tests.engines.describe import describe
 from tests.engines.limits import equals_transformers, families

@@ -10,9 +10,9 @@ from engine_ext import status
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
 from evals.checkpoints.copies import copy_pickled, copy_without_weights, kernel_of
-from evals.engines import SGLANG
-from evals.servers import ServerFailed, cpu_server
-from evals.sglang_loader import load, server_args
+from evals.serving.engines import SGLANG
+from evals.serving.servers import ServerFailed, cpu_server
+from evals.serving.sglang_loader import load, server_args
 from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
 from tests.engines.limits import NAME, ON, VERSION, families, slow

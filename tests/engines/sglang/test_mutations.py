@@ -6,7 +6,7 @@ import pytest
 
 from engine_ext.patch_embed import VerificationError
 from evals import checkpoints
-from evals.sglang_loader import load
+from evals.serving.sglang_loader import load
 from tests.engines.faults import FAULTS
 from tests.engines.injection import injected
 

@@ -13,7 +13,7 @@ from engine_ext.sglang.versions import (
     PROCESSOR_PACKAGE,
     PROCESSORS_VARIABLE,
 )
-from evals.engines import SGLANG
+from evals.serving.engines import SGLANG
 from tests.engines.limits import IS_OLD_SGLANG
 
 pytestmark = pytest.mark.skipif(IS_OLD_SGLANG, reason="this SGLang loads no plugins")

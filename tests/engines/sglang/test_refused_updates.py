@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from evals import checkpoints
-from evals.sglang_loader import load
+from evals.serving.sglang_loader import load
 from tests.engines.damage import MISSHAPEN, damaged
 from tests.engines.limits import OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, failure

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoProcessor
 
 from evals import checkpoints
-from evals.sglang_loader import load
+from evals.serving.sglang_loader import load
 from tests.engines.limits import families, with_pixels
 from tests.engines.sglang.test_equality import features, patches_of
 

@@ -21,7 +21,7 @@ from engine_ext.sglang.restoring import CUT, VALUES
 from engine_ext.sglang.sending import sending
 from engine_ext.sglang.sent import Sent
 from evals import checkpoints
-from evals.sglang_loader import load, server_args
+from evals.serving.sglang_loader import load, server_args
 from tests.engines.limits import NAME, VERSION, with_pixels
 
 pytestmark = [

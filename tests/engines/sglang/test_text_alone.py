@@ -8,7 +8,7 @@ import pytest
 from engine_ext import status
 from evals import checkpoints
 from evals.checkpoints.copies import copy_with
-from evals.sglang_loader import load
+from evals.serving.sglang_loader import load
 from tests.engines.describe import describe
 from tests.engines.limits import DEFAULT, HAS_PIXELS, OFF, VERSION, slow
 from tests.engines.sglang.offline import run

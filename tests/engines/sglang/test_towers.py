@@ -9,7 +9,7 @@ from engine_ext.replacement import Identity, Replacement, check_loaded
 from engine_ext.sglang.log import logger
 from engine_ext.sglang.overrides import conv_types
 from evals import checkpoints
-from evals.sglang_loader import load
+from evals.serving.sglang_loader import load
 from tests.engines.describe import describe
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from evals.servers import free_port
+from evals.serving.servers import free_port
 
 GROUP = "trainer"
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from evals.expected import LOGPROB_TOLERANCE
+from evals.checkpoints import LOGPROB_TOLERANCE
 from tests.engines.vllm.ways import HAS_LAYER
 
 TOLERANCE = {"float32": 1e-5, "bfloat16": LOGPROB_TOLERANCE}

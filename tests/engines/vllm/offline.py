@@ -58,7 +58,7 @@ def inspect_models_in_this_process() -> None:
 def serve(run: dict[str, Any]) -> dict[str, Any]:
     from vllm import LLM
 
-    from evals.engines import VLLM
+    from evals.serving.engines import VLLM
     from tests.engines.injection import injected
     from tests.engines.limits import settings
     from tests.engines.vllm import conditions

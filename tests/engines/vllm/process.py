@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from engine_ext import features, status
-from evals.engines import VLLM
+from evals.serving.engines import VLLM
 
 PROJECT = Path(__file__).parents[3]
 SECONDS = 1200

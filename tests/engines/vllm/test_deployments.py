@@ -10,8 +10,8 @@ import pytest
 
 from engine_ext import status
 from evals import checkpoints
-from evals.engines import VLLM
-from evals.servers import free_port
+from evals.serving.engines import VLLM
+from evals.serving.servers import free_port
 from tests.engines.deployed import deploy
 from tests.engines.limits import DEFAULT, OFF, ON, settings, slow, with_pixels
 

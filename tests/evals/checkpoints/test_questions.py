@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("sklearn", reason="the questions are made from scikit-learn's digits")
 from PIL import Image
 
-from evals.checkpoints.avi import encode_avi
 from evals.checkpoints.questions import (
     KINDS,
     LETTERS,
@@ -23,6 +22,7 @@ from evals.checkpoints.questions import (
     large,
     split,
 )
+from evals.media.avi import encode_avi
 
 
 def first(kind: str) -> Question:

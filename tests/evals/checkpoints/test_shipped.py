@@ -14,10 +14,10 @@ pytest.importorskip("sklearn", reason="the questions are made from scikit-learn'
 
 from evals.checkpoints import FAMILIES, path, side  # noqa: E402
 from evals.checkpoints.batch import load, patch_projection  # noqa: E402
+from evals.checkpoints.damage import swapped_frames  # noqa: E402
 from evals.checkpoints.measure import answers, batches  # noqa: E402
 from evals.checkpoints.questions import held_out  # noqa: E402
 from evals.checkpoints.skeleton import write_skeleton  # noqa: E402
-from evals.checkpoints.wrong_kernels import swapped_frames  # noqa: E402
 
 SAMPLE = 60
 MEGABYTE = 1024 * 1024

@@ -17,12 +17,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine_ext import status
-from evals import checkpoints
+from evals import ENVIRONMENTS, checkpoints
 from evals.checkpoints.mmmu import dataset
-from evals.engines import ENGINES
 from evals.gate.client import API_KEY
-from evals.project import ENVIRONMENTS
-from evals.servers import cpu_server
+from evals.serving.engines import ENGINES
+from evals.serving.servers import cpu_server
 
 FAMILY = "qwen3_vl"
 COUNT = 40

@@ -25,12 +25,12 @@ def test_every_family_was_asked_with_the_extension_off_and_on(engine):
 
 def test_every_fault_was_tried_on_every_family_that_can_have_it():
     expected = {(family, fault) for family in FAMILIES for fault in FAULTS}
-    expected |= {(family, NO_BIAS) for family in ("qwen3_vl", "glm4v")}
+    expected -= {(family, NO_BIAS) for family in ("qwen2_vl", "qwen2_5_vl")}
     assert {pair for pair in asked("vllm") if pair[1] != NO_FAULT} == expected
 
 
 def test_every_fault_was_tried_on_both_engines():
-    assert {fault for _, fault in asked("sglang")} == {NO_FAULT, *FAULTS, NO_BIAS}
+    assert {fault for _, fault in asked("sglang")} == {NO_FAULT, *FAULTS}
 
 
 def asked(engine):
@@ -39,4 +39,4 @@ def asked(engine):
 
 def test_the_faults_that_scores_must_see_are_those_that_they_saw():
     unseen = {row["fault"] for row in recorded() if "answers worse" not in row["reasons"]}
-    assert set(CHANGES_ANSWERS) == FAULTS.keys() - unseen
+    assert set(CHANGES_ANSWERS) == {*FAULTS} - unseen

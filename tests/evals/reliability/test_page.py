@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.markdown import with_drawn
+from evals.pages import with_drawn
 from evals.reliability.__main__ import PAGE
 from evals.reliability.page import HOLDS, drawn, shown
 from evals.reliability.record import RESULTS, Record, read

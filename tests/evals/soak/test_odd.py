@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, UnidentifiedImageError
 
 from evals import checkpoints
+from evals.media.images import claimed_png
 from evals.soak.odd import CONTEXT_FILLING, MALFORMED, ODD, UNUSUAL
-from evals.soak.pictures import claimed_png
 
 
 def url(content):

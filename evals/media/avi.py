@@ -5,11 +5,12 @@ frame into the next. (Uncompressed AVI would be exact, but OpenCV 5.0.0 corrupts
 reads bottom-up bitmaps.)
 """
 
-import io
 import struct
 from collections.abc import Sequence
 
 from PIL import Image
+
+from evals.media.images import encode
 
 _HAS_INDEX = 0x10
 _KEY_FRAME = 0x10
@@ -48,9 +49,7 @@ def encode_avi(frames: Sequence[Image.Image], fps: float) -> bytes:
 
 def _jpeg(frame: Image.Image) -> bytes:
     """The frame as JPEG of even length, with full-resolution colour."""
-    buffer = io.BytesIO()
-    frame.save(buffer, format="JPEG", quality=_QUALITY, subsampling=0)
-    data = buffer.getvalue()
+    data = encode(frame, "JPEG", quality=_QUALITY, subsampling=0)
     return data + b"\0" * (len(data) % 2)
 
 

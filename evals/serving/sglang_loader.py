@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from evals.engines import SGLANG
+from evals.serving.engines import SGLANG
 
 
 @cache

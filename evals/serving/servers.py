@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 from openai import OpenAI
 
-from evals.engines import Engine
+from evals.serving.engines import Engine
 
 START_SECONDS = 300
 STOP_SECONDS = 15

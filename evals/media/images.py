@@ -1,26 +1,26 @@
-"""PNG files as no encoder writes them: sizes that are a claim, ends that are missing."""
+"""Images as files, and PNG files as no encoder writes them: false sizes, missing ends."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from typing import Any
 
 from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
+def encode(picture: Image.Image, file_format: str = "PNG", **settings: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, file_format, **settings)
+    return buffer.getvalue()
+
+
 def png(width: int, height: int, mode: str = "RGB") -> bytes:
     """A valid picture of that size: a gradient, so that it is small as a file."""
-    picture = Image.linear_gradient("L").resize((width, height)).convert(mode)
-    return encode(picture, "PNG")
-
-
-def encode(picture: Image.Image, file_format: str) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format=file_format)
-    return buffer.getvalue()
+    return encode(Image.linear_gradient("L").resize((width, height)).convert(mode))
 
 
 def claimed_png(width: int, height: int) -> bytes:

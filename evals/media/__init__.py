@@ -1,0 +1,1 @@
+"""Images and videos to ask about: as files, and inside a request."""

@@ -1,0 +1,1 @@
+"""Engines as their own commands start them on this machine, and what asks them."""
