@@ -32,10 +32,14 @@ test: ## everything below but the old engines and what is slow, in two lanes (ab
 	@"$(PYTHON)" -m tests.suite --make "$(MAKE)"
 
 .PHONY: lint
-lint: ## ruff and mypy
+lint: ## ruff, mypy, and whether the documents show what was recorded
 	@echo "== lint"
 	@python=$$($(call environment,core)) && "$$python" -m ruff check . && \
-	  "$$python" -m ruff format --check . && "$$python" -m mypy
+	  "$$python" -m ruff format --check . && "$$python" -m mypy && "$$python" -m docs --check
+
+.PHONY: docs
+docs: ## draw every table and picture of the documents, and the page of the Python API
+	@python=$$($(call environment,core)) && "$$python" -m docs
 
 .PHONY: test-core
 test-core: ## the core, packaging and the checkpoints, without an engine

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import pytest
 
 from engine_ext import launches, status
-from evals import checkpoints
+from evals import PROJECT, checkpoints
+from evals.media.images import png
 from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
 from evals.serving.servers import Server, cpu_server
@@ -61,6 +64,10 @@ class Served:
     report: dict[str, Any] | None
     log: str
     steps: dict[str, Any] = field(default_factory=dict)
+    doctor: str = ""
+    """What `engine-ext doctor --status` printed meanwhile."""
+    example: str = ""
+    """What `examples/serving.py` did."""
 
 
 def serve(run: str, candidate: str, folder: Path) -> Served:
@@ -80,11 +87,30 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
         loaded = status.read(lines)
         report = launches.examine(launches.read(lines)) if lines.exists() else None
+        said = {}
+        if candidate == "default":
+            said = {"doctor": _doctor(lines), "example": _example(server, folder, lines)}
         steps = {}
         for take in _steps_of(run, candidate):
             steps.update(take(server, folder, candidate))
         steps["lines"] = status.read(lines)
-    return Served(family, replies, loaded, report, log.read_text(), steps)
+    return Served(family, replies, loaded, report, log.read_text(), steps, **said)
+
+
+def _doctor(status_file: Path) -> str:
+    return _printed("-m", "engine_ext", "doctor", "--status", status_file)
+
+
+def _example(server: Server, folder: Path, status_file: Path) -> str:
+    """Of a picture that is a question by itself."""
+    picture = folder / "picture.png"
+    picture.write_bytes(png(64, 64))
+    return _printed(PROJECT / "examples" / "serving.py", server.url, picture, status_file)
+
+
+def _printed(*command: str | Path) -> str:
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True)
+    return done.stdout + done.stderr
 
 
 def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], dict[str, Any]]]:
