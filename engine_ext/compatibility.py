@@ -1,7 +1,6 @@
 """What stock engines run for a patch embedding, by version: one table for ``doctor`` and the docs.
 
-The rows of ``compatibility.json`` were read in the released wheels. ``python -m
-engine_ext.compatibility`` prints the tables of ``docs/compatibility.md``.
+The rows of ``compatibility.json`` were read in the released wheels.
 """
 
 from __future__ import annotations
@@ -79,36 +78,3 @@ def conv3d_is_slow(torch_version: str, cudnn_version: str | None) -> bool:
     if cudnn_version is None or parse_version(torch_version) < SLOW_SINCE_TORCH:
         return False
     return BROKEN_CUDNN[0] <= parse_version(cudnn_version) < BROKEN_CUDNN[1]
-
-
-def markdown_table(engine: str) -> str:
-    """The table of one engine as the docs show it: a column for each range of versions."""
-    ranges = [row for row in table() if row.engine == engine]
-    models = list(dict.fromkeys(name for row in ranges for name in row.layers))
-    lines = [
-        [engine, *(_versions(row) for row in ranges)],
-        ["---"] * (len(ranges) + 1),
-        ["torch it pins", *(row.torch for row in ranges)],
-    ]
-    if any(row.transformers for row in ranges):
-        lines.append(["transformers it pins", *(row.transformers or "" for row in ranges)])
-    for name in models:
-        lines.append([name, *(LAYERS.get(row.layers.get(name, ""), "-") for row in ranges)])
-    lines.append(["`Conv3dLayer` on a GPU", *(_computes(row) for row in ranges)])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _versions(row: StockRange) -> str:
-    return f"{row.since} and newer" if row.before is None else f"{row.since} to < {row.before}"
-
-
-def _computes(row: StockRange) -> str:
-    if "Conv3dLayer" not in row.layers.values():
-        return "-"
-    if row.linear_on_torch is None:
-        return "multiplies"
-    return "multiplies with torch " + " or ".join(row.linear_on_torch)
-
-
-if __name__ == "__main__":
-    print("\n\n".join(markdown_table(engine) for engine in ("sglang", "vllm")))

@@ -7,11 +7,11 @@ import pytest
 from engine_ext.compatibility import (
     LAYERS,
     conv3d_is_slow,
-    markdown_table,
     stock_range,
     table,
 )
 from engine_ext.versions import parse_version
+from evals.compatibility import markdown_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "compatibility.md"
 
