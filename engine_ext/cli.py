@@ -11,6 +11,13 @@ from pathlib import Path
 
 from engine_ext import __version__
 
+STATUSES = """\
+exit status:
+  0  the extension is active; with --status: all processes are there and agree
+  1  something keeps it from acting, or it is off; with --status: one is missing, or they disagree
+  2  a model or a status file that cannot be read, or a mistake in the command
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status.
@@ -26,21 +33,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     doctor = commands.add_parser(
         "doctor",
         help="say what the extension would do in this environment, and what stock does",
-        description="Say what the extension would do in this environment, and what stock does. "
-        "Exit status 0 when the extension is active, 1 when something keeps it from acting, "
-        "2 for a model or a status file that cannot be read.",
+        description="Say what the extension would do in this environment, and what stock does.",
+        epilog=STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    form = doctor.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the report as JSON")
+    form.add_argument(
+        "--report",
+        action="store_true",
+        help="print what belongs into a bug report, as Markdown to paste; nothing is sent",
+    )
     doctor.add_argument(
         "--measure",
         action="store_true",
-        help="time the projection on this device, as a convolution and as a product (seconds)",
+        help="time the projection and the other stages of an image on this device (seconds)",
     )
     doctor.add_argument(
         "--model",
-        type=Path,
-        metavar="PATH",
-        help="folder of the model whose projection is timed (default: the size of Qwen3-VL-8B)",
+        metavar="MODEL",
+        help="folder, or id in the local cache of Hugging Face, of the model that is measured "
+        "(default: the sizes of Qwen3-VL-8B)",
     )
     doctor.add_argument(
         "--status",
@@ -53,27 +66,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.model is not None and not options.measure:
         doctor.error("--model is for --measure")
     if options.status is not None:
-        if options.measure:
-            doctor.error("--measure is not for --status")
+        if options.measure or options.report:
+            doctor.error("--measure and --report are not for --status")
         return _status(options.status, options.json)
-    return _doctor(options.json, options.measure, options.model)
+    return _doctor(options)
 
 
-def _doctor(as_json: bool, is_measured: bool, model: Path | None) -> int:
+def _doctor(options: argparse.Namespace) -> int:
+    from engine_ext.checkpoint import NoProjection
     from engine_ext.doctor import examine
     from engine_ext.doctor_lines import lines
-    from engine_ext.measure import DEFAULT, NoProjection, measure, of_checkpoint
+    from engine_ext.doctor_report import markdown
+    from engine_ext.stages import measured
 
-    try:
-        projection = DEFAULT if model is None else of_checkpoint(model)
-    except NoProjection as error:
-        print(f"engine-ext: {error}", file=sys.stderr)
-        return 2
+    measurement = None
+    if options.measure:
+        try:
+            measurement = measured(options.model)
+        except NoProjection as error:
+            print(f"engine-ext: {error}", file=sys.stderr)
+            return 2
     report = examine()
-    if is_measured and report["stack"]["torch"] is not None:
-        report["measured"] = measure(projection)
-    if as_json:
+    if measurement is not None:
+        report["measured"] = measurement
+    if options.json:
         print(json.dumps(report, indent=2))
+    elif options.report:
+        print(markdown(report))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         print("\n".join(lines(report, width)))

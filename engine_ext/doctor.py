@@ -9,54 +9,65 @@ from typing import Any
 
 from engine_ext import __version__
 from engine_ext.compatibility import LAYERS, conv3d_is_slow, stock_range
-from engine_ext.features import FEATURES, UnknownFeature, enabled_features, why_off
+from engine_ext.features import FEATURES, VARIABLE, UnknownFeature, enabled_features, why_off
+from engine_ext.installed import REPORT
+from engine_ext.versions import TriedVersions
+
+NO_ENGINE = "pip install sglang   # or vllm; with one elsewhere: ITS_PYTHON -m engine_ext doctor"
 
 
 def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Everything ``engine-ext doctor`` reports, as plain data.
 
-    ``active`` says whether an engine here would serve with the extension; ``problems`` why not.
+    ``active`` says whether an engine here would serve with the extension; ``problems`` why not, and
+    with which command each is mended.
     """
     report: dict[str, Any] = {
         "engine_ext": __version__,
         "python": platform.python_version(),
         "stack": _stack(),
         "features": [],
-        "problems": [],
+        "problems": {},
         "engines": {},
     }
+    if report["stack"]["torch"] is None:
+        text = f"torch cannot be imported: {report['stack']['error']}"
+        report["problems"][text] = "pip install torch   # an engine brings its own"
     try:
         report["features"] = list(enabled_features(environ))
+        is_understood = True
     except UnknownFeature as error:
-        report["problems"].append(str(error))
-    for name, examine_engine in _adapters().items():
-        engine = examine_engine(environ, load=not report["problems"])
+        is_understood = False
+        report["problems"][str(error)] = f"unset {VARIABLE}"
+    for name, adapter in _adapters().items():
+        engine = adapter.examine(environ, load=is_understood)
         if engine is not None:
             engine["stock"] = _stock(name, engine["version"], report["stack"])
-            engine["off"] = _off(name, engine["version"], environ)
+            off = _off(name, engine["version"], adapter.TRIED, environ)
+            engine["off"] = {**engine.get("off", {}), **off}
+            engine["features"] = [feature for feature in FEATURES if feature not in engine["off"]]
             report["engines"][name] = engine
     if not report["engines"]:
-        report["problems"].append("no engine found: neither SGLang nor vLLM is installed here")
+        report["problems"]["no engine found: neither SGLang nor vLLM is installed here"] = NO_ENGINE
     for name, engine in report["engines"].items():
         is_wanted = "linear" in report["features"]
         if is_wanted and engine["overrides"] == [] and not engine["problems"]:
             logged = "; ".join(engine["log"]) or "its log does not say why"
-            engine["problems"].append(f"{name} resolves models to its own classes: {logged}")
-        report["problems"] += engine["problems"]
-    is_on = any(set(FEATURES) - set(engine["off"]) for engine in report["engines"].values())
+            engine["problems"][f"{name} resolves models to its own classes: {logged}"] = REPORT
+        report["problems"] |= engine["problems"]
+    is_on = any(engine["features"] for engine in report["engines"].values())
     report["active"] = is_on and not report["problems"]
     return report
 
 
-def _off(engine: str, version: str, environ: Mapping[str, str]) -> dict[str, str]:
+def _off(
+    engine: str, version: str, tried: TriedVersions, environ: Mapping[str, str]
+) -> dict[str, str]:
     """Each feature that is off in an engine, and why."""
-    from engine_ext.sglang.versions import TRIED as SGLANG
-    from engine_ext.vllm.versions import TRIED as VLLM
-
     try:
-        return why_off(engine, version, {"sglang": SGLANG, "vllm": VLLM}[engine], environ)
+        return why_off(engine, version, tried, environ)
     except UnknownFeature:
-        return dict.fromkeys(FEATURES, "ENGINE_EXT is not understood")
+        return dict.fromkeys(FEATURES, f"{VARIABLE} is not understood")
 
 
 def _stack() -> dict[str, Any]:
@@ -81,7 +92,7 @@ def _adapters() -> dict[str, Any]:
     from engine_ext.sglang import doctor as sglang
     from engine_ext.vllm import doctor as vllm
 
-    return {"sglang": sglang.examine, "vllm": vllm.examine}
+    return {"sglang": sglang, "vllm": vllm}
 
 
 def _stock(engine: str, version: str, stack: Mapping[str, Any]) -> dict[str, str]:

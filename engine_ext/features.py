@@ -104,16 +104,6 @@ def why_off(
     return found
 
 
-def stays_stock(
-    engine: str, version: str, tried: TriedVersions, environ: Mapping[str, str] = os.environ
-) -> list[str]:
-    """For ``doctor``: that this version of an engine does, and why; empty where it does not."""
-    if version in tried or environ.get(UNTRIED) == "1":
-        return []
-    why = f"{version or repr(version)} {tried.why_not(version)}"
-    return [f"{engine} {why}: it stays stock; {UNTRIED}=1 lets the extension act"]
-
-
 def is_untried(engine: str, version: str, feature: str) -> bool:
     """Whether a feature that is on has not been tried on this version of an engine."""
     return feature in TRIED[engine] and version not in TRIED[engine][feature]

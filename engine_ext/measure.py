@@ -1,94 +1,33 @@
-"""What a patch projection costs on this device: the convolution, and the product in its place."""
+"""What a patch projection costs on this device, as a convolution and as the product in its place,
+and what the tower around it does."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-IMAGE = (1080, 1920)  # pixels, height and width
+from engine_ext.checkpoint import Projection
+
 LONGEST = 1.0  # seconds that one call may take; fewer patches are measured where it would be more
 DTYPE = "bfloat16"
+MOST_PARAMETERS, MOST_BLOCKS = 10**9, 128
+"""Of a tower, above which none is built."""
 
 
-MOST = {"width": 16384, "channels": 16, "frames": 16, "side": 64}
-"""Sizes of a projection above which it is none of an image's patches: nothing is allocated."""
+class NotKnown(Exception):
+    """What cannot be timed here; the message says why."""
 
 
-class NoProjection(ValueError):
-    """A folder that holds no vision model; the message says what it holds."""
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Sizes of a patch projection: `width` values from patches (channels, frames, side, side)."""
-
-    width: int
-    channels: int
-    frames: int
-    side: int
-
-    @property
-    def patch(self) -> tuple[int, int, int, int]:
-        return (self.channels, self.frames, self.side, self.side)
-
-    @property
-    def patches(self) -> int:
-        """Of one image of `IMAGE` pixels."""
-        height, width = IMAGE
-        return (height // self.side) * (width // self.side)
-
-
-DEFAULT = Projection(1152, 3, 2, 16)
-"""Of Qwen3-VL-8B."""
-
-
-def of_checkpoint(folder: Path) -> Projection:
-    """The projection of the model in a folder, by its ``config.json``.
-
-    Raises:
-        NoProjection: there is none, or the configuration does not say its sizes.
-    """
-    file = folder / "config.json"
-    try:
-        config = json.loads(file.read_text())
-    except OSError as error:
-        raise NoProjection(f"{file}: {error.strerror}; expected the folder of a model") from None
-    except ValueError as error:  # no JSON, or no text
-        raise NoProjection(f"{file} is no JSON: {error}") from None
-    if not isinstance(config, dict):
-        raise NoProjection(f"{file} holds a {type(config).__name__}, expected an object of JSON")
-    vision = config.get("vision_config")
-    if vision is None and isinstance(config.get("thinker_config"), dict):
-        vision = config["thinker_config"].get("vision_config")
-    if not isinstance(vision, dict):
-        raise NoProjection(f"{file} has no vision_config; found {', '.join(sorted(config))}")
-    frames = vision.get("temporal_patch_size")
-    width, side = vision.get("embed_dim") or vision.get("hidden_size"), vision.get("patch_size")
-    sizes = {"embed_dim or hidden_size": width, "temporal_patch_size": frames, "patch_size": side}
-    missing = [name for name, size in sizes.items() if not isinstance(size, int)]
-    if missing:
-        raise NoProjection(f"vision_config of {file} has no {', no '.join(missing)} as a number")
-    channels = vision.get("in_channels") or vision.get("in_chans") or 3
-    found: dict[str, Any] = dict(zip(MOST, (width, channels, frames, side), strict=True))
-    for name, size in found.items():
-        if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= MOST[name]:
-            raise NoProjection(
-                f"vision_config of {file} says {name} {size!r}, expected 1 to {MOST[name]}"
-            )
-    return Projection(**found)
-
-
-def measure(projection: Projection = DEFAULT) -> dict[str, Any]:
+def measure(projection: Projection) -> dict[str, Any]:
     """Time both on a GPU if there is one, on the CPU otherwise. Takes seconds.
 
     Returns:
         ``projection``, ``device``, ``dtype``, ``path`` (what torch computes the convolution by),
         ``patches`` (of an image), ``measured`` (patches that were timed), ``conv_ms`` and
-        ``product_ms`` (of an image, in proportion to the patches that were timed), ``ratio``,
-        ``advice``.
+        ``product_ms`` (of an image, in proportion to the patches that were timed), ``ratio``.
     """
     import torch
     from torch import nn
@@ -105,15 +44,15 @@ def measure(projection: Projection = DEFAULT) -> dict[str, Any]:
     with torch.inference_mode():
         while True:
             cut = torch.randn(count, *projection.patch, device=device, dtype=dtype)
-            by_conv = _milliseconds(lambda cut=cut: conv(cut))  # type: ignore[misc]
+            by_conv = milliseconds(lambda cut=cut: conv(cut))  # type: ignore[misc]
             following = min(8 * count, projection.patches)
             if following == count or by_conv * following / count > 1e3 * LONGEST:
                 break
             count = following
-        by_product = _milliseconds(lambda: product(cut))
+        by_product = milliseconds(lambda: product(cut))
         path = _path(cut, conv)
     scale = projection.patches / count
-    found = {
+    return {
         "projection": asdict(projection),
         "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
         "dtype": DTYPE,
@@ -124,29 +63,94 @@ def measure(projection: Projection = DEFAULT) -> dict[str, Any]:
         "product_ms": by_product * scale,
         "ratio": by_conv / by_product,
     }
-    return {**found, "advice": advice(found)}
 
 
-def advice(found: Mapping[str, Any]) -> str:
-    """One line: whether an engine that convolves gains by the extension here."""
+def measure_tower(folder: Path, processor: Any, picture: Any, patches: int) -> dict[str, Any]:
+    """Time transformers' tower of a model, of products, with weights of zero.
+
+    On as much of the picture as takes seconds, the rest in proportion: attention takes more.
+
+    Args:
+        patches: of the whole picture.
+
+    Raises:
+        NotKnown: transformers has none for the configuration, or a larger one than is built here.
+    """
+    import torch
+    from transformers import AutoConfig, PreTrainedModel
+
+    from engine_ext.patch_embed import linearize
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    vision = config.vision_config
+    module = type(vision).__module__.replace(".configuration_", ".modeling_")
+    for kind in vars(import_module(module)).values():
+        is_model = isinstance(kind, type) and issubclass(kind, PreTrainedModel)
+        if is_model and kind.config_class is type(vision):
+            break
+    else:
+        raise NotKnown(f"transformers has no tower for a {type(vision).__name__}")
+    blocks = max(getattr(vision, name, 0) for name in ("depth", "num_hidden_layers"))
+    if blocks > MOST_BLOCKS:
+        raise NotKnown(f"it has {blocks} blocks, expected at most {MOST_BLOCKS}")
+    with torch.device("meta"):
+        tower = kind(vision)
+    if (size := sum(one.numel() for one in tower.parameters())) > MOST_PARAMETERS:
+        raise NotKnown(f"it has {size} parameters, expected at most {MOST_PARAMETERS}")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tower = tower.to(getattr(torch, DTYPE)).to_empty(device=device).eval()
+    for one in (*tower.parameters(), *tower.buffers()):
+        one.data.zero_()
+    linearize(tower, check=False)
+    for part in (8, 3, 1):
+        cut = picture.resize((picture.width // part, picture.height // part))
+        made = processor(images=[cut], return_tensors="pt")
+        rows = made["pixel_values"].to(device, getattr(torch, DTYPE))
+        grid = made["image_grid_thw"].to(device)
+        with torch.inference_mode():
+            took = milliseconds(lambda rows=rows, grid=grid: tower(rows, grid_thw=grid))  # type: ignore[misc]
+        if took > 100 * LONGEST:  # the next may take ten times as long
+            break
+    return {"ms": took * patches / len(rows), "patches": patches, "measured": len(rows)}
+
+
+def advice(found: Mapping[str, Any], rest: float | None = None, before: float = 0) -> str:
+    """One line: what an engine that convolves gains here, in a tower and in a request.
+
+    Args:
+        found: of `measure`.
+        rest: milliseconds of an image in a tower of products; None where that is not known.
+        before: milliseconds of an image before the tower.
+    """
     saved = found["conv_ms"] - found["product_ms"]
     if found["ratio"] < 1.1:
         return "a convolution costs no more than a product here: nothing to gain in speed"
     size = "much" if found["ratio"] >= 20 else "something"
+    worth = "what part of a tower and of a request that is, --model of a checkpoint tells"
+    if rest is not None:
+        tower = rest + saved
+        size = "little" if saved < 0.05 * tower else size
+        worth = f"of {rounded(tower)} ms in the tower, {rounded(before + tower)} ms of a request"
     return (
-        f"{size} to gain where the engine convolves: {saved:.3g} ms an image, "
-        f"{found['ratio']:.3g} times; `stock runs` says whether yours does"
+        f"{size} to gain where the engine convolves (`stock runs` says whether yours does):"
+        f" {rounded(saved)} ms an image, {worth}"
     )
 
 
-def _milliseconds(call: Callable[[], object]) -> float:
+def rounded(number: float) -> str:
+    """To one figure: a look of a second knows no more."""
+    return f"{float(f'{number:.1g}'):,.10g}"
+
+
+def milliseconds(call: Callable[[], object]) -> float:
+    """Of a call, on average of a tenth of a second."""
+    import torch
     from torch.utils.benchmark import Timer
 
-    timer = Timer("call()", globals={"call": call})
+    timer = Timer("call()", globals={"call": call}, num_threads=torch.get_num_threads())
     once = timer.timeit(1).median  # the first call compiles kernels and allocates
-    if once < LONGEST:
-        return 1e3 * float(timer.blocked_autorange(min_run_time=0.2).median)
-    return 1e3 * float(timer.timeit(1).median)
+    number = 1 if once > LONGEST else max(3, min(1000, int(0.1 / once)))
+    return 1e3 * float(timer.timeit(number).median)
 
 
 def _path(cut: Any, conv: Any) -> str:

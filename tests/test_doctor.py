@@ -1,13 +1,15 @@
 """doctor in an environment without an engine; with one: tests/engines."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
 
-from engine_ext import cli, doctor, doctor_lines
+from engine_ext import cli, doctor, doctor_lines, installed
 from engine_ext.sglang import doctor as sglang_doctor
 from engine_ext.sglang import versions as sglang_versions
 from engine_ext.vllm import doctor as vllm_doctor
@@ -105,7 +107,7 @@ def entry_point_installed(monkeypatch):
 )
 def test_sglang_takes_an_empty_whitelist_for_none(plugins, allowed):
     environ = {} if plugins is None else {"SGLANG_PLUGINS": plugins}
-    found = sglang_doctor.problems("0.5.23", environ)
+    found = list(sglang_doctor.problems("0.5.23", environ))
     assert found == [] if allowed else "does not name engine_ext" in found[0]
 
 
@@ -126,7 +128,7 @@ EXTERNAL = {"SGLANG_EXTERNAL_MODEL_PACKAGE": "engine_ext.sglang.external"}
     ],
 )
 def test_says_which_way_into_sglang_is_open(version, environ, expected):
-    found = sglang_doctor.problems(version, environ)
+    found = list(sglang_doctor.problems(version, environ))
     assert found == [] if expected is None else any(expected in text for text in found)
 
 
@@ -141,7 +143,7 @@ def stock(monkeypatch):
     """What doctor says that stock computes, where SGLang of a version is installed: by model."""
 
     def of(version):
-        sglang = {"version": version, "overrides": None, "problems": []}
+        sglang = {"version": version, "overrides": None, "problems": {}}
         monkeypatch.setattr(sglang_doctor, "examine", lambda environ, load: dict(sglang))
         return doctor.examine({})["engines"]["sglang"]["stock"]
 
@@ -180,35 +182,132 @@ def test_the_command_is_installed():
         assert b"doctor" in shown.stdout
 
 
+ENGINE = {
+    "version": "0.5.23",
+    "stock": {},
+    "entry_point_found": None,
+    "external_package": True,
+    "features": ["linear"],
+    "off": {"resize": "only where ENGINE_EXT names it"},
+    "overrides": ["A", "B"],
+    "left_stock": {"C": "a draft", "D": "a draft", "E": "it multiplies"},
+    "options": {"process": {"--mm-process-config": "smaller images"}},
+    "interventions": [
+        {"target": "sglang.a:b", "how": "called", "problem": "", "has_hook": None},
+        {"target": "sglang.a:c", "how": "called", "problem": "no c", "has_hook": None},
+        {"target": "sglang.a:d", "how": "AFTER hook", "problem": "", "has_hook": True},
+        {"target": "sglang.a:e", "how": "AFTER hook", "problem": "", "has_hook": False},
+    ],
+    "problems": {},
+}
+"""What an adapter reports of an engine in which one thing is missing."""
+
+
+def said_of_engine(label, **other):
+    rows = doctor_lines._of_engine({**ENGINE, **other})
+    return [row for row in rows if row[1] == label]
+
+
 def test_says_what_is_missing_of_what_it_relies_on_and_which_hooks_took():
-    engine = {
-        "stock": {},
-        "entry_point_found": None,
-        "features": ["linear"],
-        "off": {},
-        "rope_positions": "SGLang's own",
-        "overrides": [],
-        "not_covered": [],
-        "interventions": [
-            {"target": "sglang.a:b", "how": "called", "problem": "", "has_hook": None},
-            {"target": "sglang.a:c", "how": "called", "problem": "no c", "has_hook": None},
-            {"target": "sglang.a:d", "how": "AFTER hook", "problem": "", "has_hook": True},
-            {"target": "sglang.a:e", "how": "AFTER hook", "problem": "", "has_hook": False},
-        ],
-    }
-    said = [row for row in doctor_lines._of_engine("sglang", engine) if row[1] == "relies on"]
-    assert said == [
-        ("[ok]", "relies on", "sglang.a:b"),
+    assert said_of_engine("relies on") == [
+        ("[ok]", "relies on", "3 of 4 names are there, 1 of 2 hooks took"),
         ("[fail]", "relies on", "sglang.a:c: no c"),
-        ("[ok]", "relies on", "sglang.a:d: hooked"),
-        ("[ok]", "relies on", "sglang.a:e: not hooked"),
     ]
+    ((_, _, command),) = said_of_engine("mend")
+    assert "engine-ext doctor --report" in command
+
+
+def test_says_which_architectures_stay_stock_and_why():
+    assert said_of_engine("overrides") == [("", "overrides", "2 architectures")]
+    assert said_of_engine("stay stock") == [
+        ("[off]", "stay stock", "C, D: a draft"),
+        ("[off]", "stay stock", "E: it multiplies"),
+    ]
+
+
+OURS = sglang_versions.PROCESSOR_PACKAGE
+
+
+def test_no_feature_is_on_in_an_engine_that_does_not_load_us():
+    assert said_of_engine("linear") == [("[ok]", "linear", "on")]
+    kept_out = said_of_engine("linear", problems={"SGLANG_PLUGINS='other'": "export"})
+    assert kept_out == [("[off]", "linear", "by the problem below")]
+
+
+@pytest.mark.parametrize(("package", "is_off"), [(None, True), ("mine", True), (OURS, False)])
+def test_an_old_sglang_needs_a_variable_for_rope_positions(package, is_off):
+    environ = {sglang_versions.PROCESSORS_VARIABLE: package} if package else {}
+    assert ("mrope" in sglang_doctor.off("0.5.9", environ)) is is_off
+    assert sglang_doctor.off("0.5.23", environ) == {}
+
+
+def test_a_whitelist_is_mended_by_the_same_with_us(monkeypatch):
+    monkeypatch.setattr(vllm_doctor, "entry_point_found", lambda group: True)
+    mended = {}
+    for value in ("", "other", "with space"):
+        (command,) = vllm_doctor.problems("0.32.0", {"VLLM_PLUGINS": value}).values()
+        (mended[value],) = re.findall("export VLLM_PLUGINS=(.*)", command)
+    assert mended == {
+        "": "engine_ext",
+        "other": "other,engine_ext",
+        "with space": "'with space,engine_ext'",
+    }
+
+
+ENGINE_PROBLEMS = [
+    *((vllm_doctor, *case) for case in (("0.10.2", {}), ("0.32.0", {"VLLM_PLUGINS": "other"}))),
+    *((sglang_doctor, version, {}) for version in ("0.5.5", "0.5.9", "0.5.99", "0.5.23")),
+    (sglang_doctor, "0.5.23", {"SGLANG_PLUGINS": "other"}),
+]
+
+
+@pytest.mark.parametrize(("of_engine", "version", "environ"), ENGINE_PROBLEMS)
+def test_every_problem_of_an_engine_names_a_command_that_a_shell_understands(
+    of_engine, version, environ, monkeypatch
+):
+    monkeypatch.setattr(of_engine, "entry_point_found", lambda group: False)
+    found = of_engine.problems(version, environ)
+    assert found
+    for command in found.values():
+        assert subprocess.run(["bash", "-n", "-c", command]).returncode == 0
+        assert command.split()[0] in ("export", "pip")
+
+
+def test_what_is_wrong_here_names_a_command_under_it():
+    said = list(doctor_lines.lines(doctor.examine({"ENGINE_EXT": "fast"})))
+    problems = [n for n, line in enumerate(said) if line.startswith("[fail] problem")]
+    assert len(problems) == 2  # the word, and no engine
+    assert [said[n + 1].split()[:2] for n in problems] == [["mend", "unset"], ["mend", "pip"]]
+
+
+def test_a_command_is_never_folded():
+    command = "export VLLM_PLUGINS=" + ",".join(f"plugin_{n}" for n in range(20))
+    report = {**doctor.examine({}), "problems": {"it is left out": command}}
+    assert any(line.endswith(command) for line in doctor_lines.lines(report, 80))
+
+
+def test_an_engine_that_prints_more_than_it_found_is_understood(tmp_path, monkeypatch):
+    (tmp_path / "noisy.py").write_text(
+        "print('begins'); print('{\"overrides\": []}'); print('ends')"
+    )
+    found = installed.run_probe("noisy", {**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert found == {"overrides": []}
+
+
+def test_an_engine_that_does_not_load_says_by_which_command_one_sees_why(tmp_path):
+    (tmp_path / "broken.py").write_text("raise ImportError('libcuda.so.1 is missing')")
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    report, problems = installed.probed("broken", "vLLM cannot load its plugins", environ, True)
+    assert report["overrides"] is None
+    ((text, command),) = problems.items()
+    assert text == "vLLM cannot load its plugins: ImportError: libcuda.so.1 is missing"
+    assert command.startswith("python -m broken ")
 
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_lines_are_folded_at_the_width_of_a_terminal(width):
     problem = "no entry point 'engine_ext' in group sglang.srt.plugins: not installed beside it"
-    report = {**doctor.examine({}), "problems": [problem]}
+    report = {**doctor.examine({}), "problems": {problem: "pip install ."}}
     (whole,) = [line for line in doctor_lines.lines(report) if "entry point" in line]
     assert whole == f"[fail] problem         {problem}"
     folded = list(doctor_lines.lines(report, width))
@@ -225,7 +324,7 @@ def test_where_torch_is_missing_nothing_is_said_of_its_gpu(monkeypatch):
 
 def test_an_engine_in_which_nothing_is_on_is_not_active(monkeypatch):
     """`mrope` alone: vLLM computes positions by itself."""
-    vllm = {"version": "0.32.0", "overrides": None, "problems": []}
+    vllm = {"version": "0.32.0", "overrides": None, "problems": {}}
     monkeypatch.setattr(vllm_doctor, "examine", lambda environ, load: dict(vllm))
     assert not doctor.examine({"ENGINE_EXT": "mrope"})["active"]
     assert doctor.examine({"ENGINE_EXT": "linear"})["active"]

@@ -16,7 +16,7 @@ from evals.interventions import PAGE, drawn
 from evals.pages import with_drawn
 
 ENGINES = ("sglang", "vllm")
-EXAMINE = {"probe.py", "doctor.py", "coverage.py", "interventions.py"}
+EXAMINE = {"probe.py", "doctor.py", "interventions.py"}
 """Files that look at an engine, or name what is in it, and change nothing."""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine_ext.source_scan import SourceScan
+from tests.engines.source_scan import SourceScan
 
 SOURCES = {
     "models/__init__.py": "from .wrapped import Renamed",

@@ -37,7 +37,6 @@ class Verification:
     """Outcome of a probe: ``difference`` is norm(product - convolution) / norm(convolution)."""
 
     difference: float
-    dtype: str = "float64"
 
 
 @torch.no_grad()

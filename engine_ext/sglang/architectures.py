@@ -2,8 +2,8 @@
 
 The registry of the installed SGLang decides: only names it holds are registered, and the override
 looks for convolutions by type and shape, wherever they are. This list keeps models that have
-nothing to replace out of it. ``engine_ext.sglang.coverage`` derives the same list from the sources
-of an installed SGLang; a test compares the two.
+nothing to replace out of it. A test derives the same list from the sources of the installed SGLang
+and compares the two.
 """
 
 ARCHITECTURES = frozenset(

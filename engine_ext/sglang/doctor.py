@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from engine_ext.features import UnknownFeature, enabled_features, stays_stock
 from engine_ext.installed import (
     ENTRY_POINT,
+    Problems,
+    declared,
     entry_point_found,
     entry_point_problems,
     installed_version,
-    registration,
+    probed,
+    untried_problems,
 )
 from engine_ext.sglang.versions import (
     EXTERNAL_PACKAGE,
@@ -26,6 +28,16 @@ from engine_ext.versions import names_release, parse_version
 
 GROUP = "sglang.srt.plugins"
 ALLOWED_VARIABLE = "SGLANG_PLUGINS"
+OPTIONS = {
+    "process": {
+        "mm_process_config": "smaller images",
+        "mm_preprocess_cache_size_mb": "images seen before",
+    },
+    "copy": {"mm_feature_transport": "cuda_ipc: rows stay on the GPU"},
+    "tower": {"mm_attention_backend": "another kernel"},
+}
+"""What shortens a stage of an image (SGLang 0.5.6 to 0.5.23)."""
+DECLARED = ("srt/server_args.py", "srt/arg_groups/fields/mm.py")
 
 
 def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
@@ -37,18 +49,18 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
     version = installed_version("sglang")
     if version is None:
         return None
-    registered, error = registration("engine_ext.sglang.probe", environ, load)
-    found = problems(version, environ)
-    if error:
-        found.append(f"SGLang cannot load its models: {error}")
+    found, failed = probed(
+        "engine_ext.sglang.probe", "SGLang cannot load its models", environ, load
+    )
     return {
         "version": version,
         "entry_point_found": entry_point_found(GROUP) if loads_plugins(version) else None,
         "entry_point_allowed": entry_point_allowed(environ),
         "external_package": external_package(environ),
-        "rope_positions": rope_positions(version, environ),
-        **registered,
-        "problems": found,
+        "off": off(version, environ),
+        "options": declared("sglang", DECLARED, OPTIONS),
+        **found,
+        "problems": {**problems(version, environ), **failed},
     }
 
 
@@ -68,31 +80,24 @@ def external_package(environ: Mapping[str, str] = os.environ) -> bool:
     return environ.get(EXTERNAL_VARIABLE) == EXTERNAL_PACKAGE
 
 
-def rope_positions(version: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Who computes the rope positions of multimodal requests."""
-    try:
-        is_on = "mrope" in enabled_features(environ)
-    except UnknownFeature:
-        is_on = False
-    if not is_on:
-        return "SGLang's own (ENGINE_EXT)"
+def off(version: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What is off, beside what ``ENGINE_EXT`` and the version say: rope positions, where nothing
+    leads into the tokenizer's process."""
     if loads_plugins(version) or environ.get(PROCESSORS_VARIABLE) == PROCESSOR_PACKAGE:
-        return "by the extension, once they came out equal to SGLang's"
-    return f"SGLang's own; set {PROCESSORS_VARIABLE}={PROCESSOR_PACKAGE} for the extension's"
+        return {}
+    return {"mrope": f"only with {PROCESSORS_VARIABLE}={PROCESSOR_PACKAGE}"}
 
 
-def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+def problems(found: str, environ: Mapping[str, str] = os.environ) -> Problems:
     """What keeps the extension from acting in SGLang ``found``, without importing SGLang."""
-    result = stays_stock("SGLang", found, TRIED, environ)
+    result = untried_problems("SGLang", found, TRIED, environ)
     if external_package(environ):
         return result  # this way in needs no other
     if not loads_plugins(found):
-        result.append(
-            f"SGLang {found} loads no plugins: set {EXTERNAL_VARIABLE}={EXTERNAL_PACKAGE}"
-            + _instead(environ)
-        )
-        return result
-    return result + entry_point_problems(
+        text = f"SGLang {found} loads no plugins: set {EXTERNAL_VARIABLE}={EXTERNAL_PACKAGE}"
+        command = f"export {EXTERNAL_VARIABLE}={EXTERNAL_PACKAGE}"
+        return {**result, text + _instead(environ): command}
+    return result | entry_point_problems(
         "SGLang",
         GROUP,
         ALLOWED_VARIABLE,

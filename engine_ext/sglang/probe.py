@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +19,7 @@ EVERY_VERSION_HAS = "Qwen2VLForConditionalGeneration"
 
 
 def probe() -> dict[str, Any]:
-    """The overrides in SGLang's registry once a model is resolved, and what they miss."""
+    """The overrides in SGLang's registry once a model is resolved, and what is to stay stock."""
     logged = LoggedProblems((ENTRY_POINT, "get_model_architecture"))
     logging.getLogger().addHandler(logged)
 
@@ -34,10 +33,9 @@ def probe() -> dict[str, Any]:
         load_plugins()
     from sglang.srt.configs.model_config import ModelImpl
     from sglang.srt.model_loader import utils
-    from sglang.srt.models.registry import ModelRegistry, import_model_classes
+    from sglang.srt.models.registry import ModelRegistry
 
-    from engine_ext.sglang.coverage import missing_overrides
-    from engine_ext.sglang.features import features
+    from engine_ext.sglang.architectures import LEFT_STOCK
     from engine_ext.sglang.interventions import INTERVENTIONS
 
     config = SimpleNamespace(
@@ -46,14 +44,12 @@ def probe() -> dict[str, Any]:
         quantization=None,
     )
     utils.get_model_architecture(config)
-    stock = import_model_classes("sglang.srt.models")
-    registry = {name: (found.__module__, found.__name__) for name, found in stock.items()}
+    models = ModelRegistry.models
     return {
-        "overridden": sorted(
-            n for n, c in ModelRegistry.models.items() if c.__module__ == OVERRIDES
+        "overrides": sorted(
+            name for name, found in models.items() if found.__module__ == OVERRIDES
         ),
-        "not_covered": missing_overrides(registry, Path(next(iter(sglang.__path__)))),
-        "features": features(),
+        "left_stock": {name: why for name, why in LEFT_STOCK.items() if name in models},
         "interventions": examined(INTERVENTIONS, sglang.__version__),
         "log": logged.lines,
     }

@@ -2,8 +2,8 @@
 
 The registry of the installed vLLM decides: only names it holds are registered, and the override
 looks for convolutions by type and shape, wherever they are. This list keeps models that have
-nothing to replace out of it. ``engine_ext.vllm.coverage`` derives the same list from the sources of
-an installed vLLM; a test compares the two.
+nothing to replace out of it. A test derives the same list from the sources of the installed vLLM
+and compares the two.
 """
 
 ARCHITECTURES = frozenset(
@@ -65,17 +65,3 @@ LEFT_STOCK = {
     "VibeVoiceAsrForConditionalGeneration": "transformers backend over an audio tower",
 }
 """Architectures whose sources mention a 3-D convolution and which get no override, and why."""
-
-TEXT_ONLY_BACKENDS = frozenset(
-    {
-        "TransformersForCausalLM",
-        "TransformersForMTP",
-        "TransformersForSequenceClassification",
-        "TransformersEmbeddingModel",
-        "TransformersMoEForCausalLM",
-        "TransformersMoEForMTP",
-        "TransformersMoEForSequenceClassification",
-        "TransformersMoEEmbeddingModel",
-    }
-)
-"""Classes of the transformers backend that hold no vision tower, under whatever architecture."""

@@ -6,18 +6,29 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from engine_ext.features import stays_stock
 from engine_ext.installed import (
     ENTRY_POINT,
+    Problems,
+    declared,
     entry_point_found,
     entry_point_problems,
     installed_version,
-    registration,
+    probed,
+    untried_problems,
 )
 from engine_ext.vllm.versions import TRIED
 
 GROUP = "vllm.general_plugins"
 ALLOWED_VARIABLE = "VLLM_PLUGINS"
+OPTIONS = {
+    "process": {
+        "mm_processor_kwargs": "smaller images",
+        "mm_processor_cache_gb": "images seen before",
+        "renderer_num_workers": "several at a time",
+    },
+    "tower": {"mm_encoder_attn_backend": "another kernel"},
+}
+"""What shortens a stage of an image (vLLM 0.11 to 0.32)."""
 
 
 def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
@@ -29,17 +40,14 @@ def examine(environ: Mapping[str, str], load: bool) -> dict[str, Any] | None:
     version = installed_version("vllm")
     if version is None:
         return None
-    registered, error = registration("engine_ext.vllm.probe", environ, load)
-    found = problems(version, environ)
-    if error:
-        found.append(f"vLLM cannot load its plugins: {error}")
+    found, failed = probed("engine_ext.vllm.probe", "vLLM cannot load its plugins", environ, load)
     return {
         "version": version,
         "entry_point_found": entry_point_found(GROUP),
         "entry_point_allowed": entry_point_allowed(environ),
-        "rope_positions": "vLLM's own, in numpy already: nothing to replace",
-        **registered,
-        "problems": found,
+        "options": declared("vllm", ["engine/arg_utils.py"], OPTIONS),
+        **found,
+        "problems": {**problems(version, environ), **failed},
     }
 
 
@@ -49,9 +57,9 @@ def entry_point_allowed(environ: Mapping[str, str] = os.environ) -> bool:
     return allowed is None or ENTRY_POINT in allowed.split(",")
 
 
-def problems(found: str, environ: Mapping[str, str] = os.environ) -> list[str]:
+def problems(found: str, environ: Mapping[str, str] = os.environ) -> Problems:
     """What keeps the extension from acting in vLLM ``found``, without importing vLLM."""
-    return stays_stock("vLLM", found, TRIED, environ) + entry_point_problems(
+    return untried_problems("vLLM", found, TRIED, environ) | entry_point_problems(
         "vLLM",
         GROUP,
         ALLOWED_VARIABLE,

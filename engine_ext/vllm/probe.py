@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 from typing import Any
 
 from engine_ext.installed import LoggedProblems
@@ -19,28 +18,23 @@ OVERRIDES = "engine_ext.vllm.overrides"
 
 
 def probe() -> dict[str, Any]:
-    """The overrides in vLLM's registry once its plugins are loaded, and what they miss."""
+    """The overrides in vLLM's registry once its plugins are loaded, and what is to stay stock."""
     import vllm
     from vllm import ModelRegistry
-    from vllm.model_executor.models import registry
     from vllm.plugins import load_general_plugins
 
-    from engine_ext.vllm.coverage import missing_overrides
-    from engine_ext.vllm.features import features
+    from engine_ext.vllm.architectures import LEFT_STOCK
     from engine_ext.vllm.interventions import INTERVENTIONS
 
     logged = LoggedProblems()
     logging.getLogger("vllm").addHandler(logged)
     load_general_plugins()
-    overridden = [
-        architecture
-        for architecture, entry in ModelRegistry.models.items()
-        if getattr(entry, "module_name", "") == OVERRIDES
-    ]
+    models = ModelRegistry.models
     return {
-        "overridden": sorted(overridden),
-        "not_covered": missing_overrides(registry._VLLM_MODELS, Path(next(iter(vllm.__path__)))),
-        "features": features(),
+        "overrides": sorted(
+            name for name, entry in models.items() if getattr(entry, "module_name", "") == OVERRIDES
+        ),
+        "left_stock": {name: why for name, why in LEFT_STOCK.items() if name in models},
         "interventions": examined(INTERVENTIONS, vllm.__version__),
         "log": logged.lines,
     }

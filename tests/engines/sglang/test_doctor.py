@@ -9,7 +9,7 @@ import pytest
 from sglang.srt.models.registry import import_model_classes
 
 from engine_ext.doctor import examine
-from engine_ext.sglang.architectures import ARCHITECTURES
+from engine_ext.sglang.architectures import ARCHITECTURES, LEFT_STOCK
 from engine_ext.sglang.interventions import INTERVENTIONS
 from evals.serving.engines import SGLANG
 from tests.engines.limits import IS_OLD_SGLANG, ON, slow
@@ -44,12 +44,13 @@ def test_says_that_the_extension_is_active():
     )
     report = json.loads(done.stdout)
     assert done.returncode == 0
-    assert report["problems"] == []
+    assert report["problems"] == {}
     assert report["active"] is True
     engine = report["engines"]["sglang"]
     stock = import_model_classes("sglang.srt.models")
     assert set(engine["overrides"]) == ARCHITECTURES & stock.keys()
-    assert engine["not_covered"] == []
+    assert engine["left_stock"] == {n: LEFT_STOCK[n] for n in LEFT_STOCK.keys() & stock.keys()}
+    assert "--mm-process-config" in engine["options"]["process"]
     assert engine["stock"]
     hooked = {row["target"] for row in engine["interventions"] if row["has_hook"]}
     assert hooked == (set() if IS_OLD_SGLANG else HOOKED)
@@ -59,7 +60,7 @@ def test_says_that_the_extension_is_active():
 def test_says_that_the_extension_is_off():
     report = doctor(**{**ON, "ENGINE_EXT": "off"})
     assert report["active"] is False
-    assert report["problems"] == []
+    assert report["problems"] == {}
     assert report["engines"]["sglang"]["overrides"] == []
 
 

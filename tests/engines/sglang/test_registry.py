@@ -10,9 +10,9 @@ from torch import nn
 
 from engine_ext.sglang import plugin
 from engine_ext.sglang.architectures import ARCHITECTURES
-from engine_ext.sglang.coverage import architectures_with_conv3d, missing_overrides
 from engine_ext.sglang.overrides import is_override, register_overrides
 from engine_ext.sglang.versions import EXTERNAL_PACKAGE
+from tests.engines.sglang.coverage import architectures_with_conv3d, missing_overrides
 
 STOCK = {
     name: (found.__module__, found.__name__)

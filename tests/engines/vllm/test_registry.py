@@ -17,11 +17,11 @@ from vllm.model_executor.models import registry
 from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from engine_ext.vllm import log, plugin
-from engine_ext.vllm.architectures import ARCHITECTURES
-from engine_ext.vllm.coverage import architectures_with_conv3d, missing_overrides
+from engine_ext.vllm.architectures import ARCHITECTURES, LEFT_STOCK
 from engine_ext.vllm.overrides import register_overrides
 from evals.checkpoints import path
 from tests.engines.limits import VERSION, slow
+from tests.engines.vllm.coverage import architectures_with_conv3d, missing_overrides
 
 STOCK = registry._VLLM_MODELS
 VLLM_FOLDER = Path(next(iter(vllm.__path__)))
@@ -217,7 +217,8 @@ def test_doctor_says_that_the_extension_is_active():
     assert report["active"] is True
     engine = report["engines"]["vllm"]
     assert set(engine["overrides"]) == ARCHITECTURES & STOCK.keys()
-    assert engine["not_covered"] == []
+    assert engine["left_stock"] == {n: LEFT_STOCK[n] for n in LEFT_STOCK.keys() & STOCK.keys()}
+    assert "--mm-processor-cache-gb" in engine["options"]["process"]
     assert engine["entry_point_found"]
     assert engine["entry_point_allowed"]
 

@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine_ext.source_scan import SourceScan
-from engine_ext.vllm.architectures import ARCHITECTURES, LEFT_STOCK, TEXT_ONLY_BACKENDS
+from engine_ext.vllm.architectures import ARCHITECTURES, LEFT_STOCK
+from tests.engines.source_scan import SourceScan
 
 MODEL_FOLDERS = ("model_executor/models", "models")
+TEXT_ONLY_BACKENDS = frozenset(
+    {
+        "TransformersForCausalLM",
+        "TransformersForMTP",
+        "TransformersForSequenceClassification",
+        "TransformersEmbeddingModel",
+        "TransformersMoEForCausalLM",
+        "TransformersMoEForMTP",
+        "TransformersMoEForSequenceClassification",
+        "TransformersMoEEmbeddingModel",
+    }
+)
+"""Classes of the transformers backend that hold no vision tower, under whatever architecture."""
 
 
 def architectures_with_conv3d(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine_ext.sglang.architectures import ARCHITECTURES, LEFT_STOCK
-from engine_ext.source_scan import SourceScan
+from tests.engines.source_scan import SourceScan
 
 _BACKEND = "sglang.srt.models.transformers"
 
