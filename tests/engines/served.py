@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine_ext import launches, status
+from engine_ext import launches, status, status_file
 from evals import checkpoints
 from evals.asking import Reply, ask
 from evals.engines import ENGINES
@@ -79,7 +79,7 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
         asked = {**conversations(family, video=video), **pictures(family, video=video)}
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
         loaded = status.read(lines)
-        report = launches.examine(launches.read(lines)) if lines.exists() else None
+        report = launches.examine(status_file.read(lines)) if lines.exists() else None
         steps = {}
         for take in _steps_of(run, candidate):
             steps.update(take(server, folder, candidate))
