@@ -100,13 +100,17 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _status(path: Path, as_json: bool) -> int:
-    from engine_ext import launches
+    from engine_ext.launch_lines import lines
+    from engine_ext.launches import examine
+    from engine_ext.status_file import BadStatusFile, read
 
     try:
-        return launches.main(path, as_json)
-    except launches.BadStatusFile as error:
+        report = examine(read(path))
+    except BadStatusFile as error:
         print(f"engine-ext: {error}", file=sys.stderr)
         return 2
+    print(json.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
+    return 1 if report["problems"] else 0
 
 
 if __name__ == "__main__":

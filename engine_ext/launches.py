@@ -1,7 +1,7 @@
-"""``engine-ext doctor --status FILE``: which processes of a launch are there, and do they agree.
+"""Which processes of a launch are there, and do they agree.
 
-Reads what `engine_ext.status` writes. A process without the extension writes nothing, so what is
-missing is known by what the others say that the launch consists of.
+A process without the extension writes nothing to the status file, so what is missing is known by
+what the others say that the launch consists of.
 """
 
 from __future__ import annotations
@@ -9,22 +9,12 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from engine_ext.status import MODEL, POSITIONS, SENDER, namespace, started
+from engine_ext.status_file import Line
 
-Line = dict[str, Any]
 RUNNING, ENDED, ELSEWHERE = "running", "ended", "on another host"
-TEXTS = ("launch", "time", "role", "host", "namespace", "started", "engine_ext")
-ALWAYS: dict[str, type] = {**dict.fromkeys(TEXTS, str), "pid": int}
-ENGINE: dict[str, type] = {"engine": str, "engine_version": str, "features": list}
-FIELDS: dict[str, dict[str, type]] = {
-    MODEL: {**ENGINE, "architecture": str, "modules": list, "part": int, "expects": dict},
-    SENDER: {**ENGINE, "sends": list, "as_before": dict},
-    POSITIONS: {"in_use": list},
-}
-"""What a line says by its role, and of what type, beside what it says always."""
 SAME = {
     "engine_ext": "version of the extension",
     "engine": "engine",
@@ -32,40 +22,6 @@ SAME = {
     "features": "features",
 }
 """What all processes of a launch should say alike."""
-
-
-class BadStatusFile(ValueError):
-    """A file that processes of this version have not written; the message is one line."""
-
-
-def read(path: Path) -> list[Line]:
-    """The lines of a status file, oldest first.
-
-    Raises:
-        BadStatusFile: there is none, or something else is in it.
-    """
-    try:
-        text = path.read_bytes().decode()
-    except OSError as error:
-        raise BadStatusFile(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadStatusFile(f"{path}: no text, expected a JSON object a line") from None
-    if not text.strip():
-        raise BadStatusFile(f"{path}: empty, no process has written its line yet")
-    return [_parsed(line, f"{path}, line {n}") for n, line in enumerate(text.splitlines(), 1)]
-
-
-def _parsed(text: str, where: str) -> Line:
-    try:
-        line: Any = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadStatusFile(f"{where}: no JSON ({error})") from None
-    if not isinstance(line, dict):
-        raise BadStatusFile(f"{where}: expected a JSON object, found {type(line).__name__}")
-    for name, kind in {**ALWAYS, **FIELDS.get(str(line.get("role")), {})}.items():
-        if not isinstance(value := line.get(name), kind):
-            raise BadStatusFile(f"{where}: {name!r} is {value!r}, expected {kind.__name__}")
-    return dict(line)
 
 
 def examine(lines: Iterable[Line]) -> dict[str, Any]:
@@ -162,44 +118,3 @@ def _disagreements(processes: list[Line]) -> Iterator[str]:
         if len(by_value) > 1:
             said = "; ".join(f"{value}: {', '.join(pids)}" for value, pids in by_value.items())
             yield f"processes differ in the {shown}: {said}"
-
-
-def main(path: Path, as_json: bool) -> int:
-    """Print it; 1 where something is missing or disagrees.
-
-    Raises:
-        BadStatusFile: as `read`.
-    """
-    report = examine(read(path))
-    exit_status = int(bool(report["problems"]))
-    if as_json:
-        print(json.dumps(report, indent=2))
-        return exit_status
-    print(f"launch    {report['launch']}")
-    for one in report["processes"]:
-        where = "" if one["state"] == RUNNING else f", {one['state']} ({one['host']})"
-        print(f"process   {one['pid']}{where}: {'; '.join(_said(one))}")
-    for problem in report["problems"]:
-        print(f"problem   {problem}")
-    for one in report["earlier"]:
-        still = f", {one['running']} still running" if one["running"] else ""
-        print(f"earlier   {one['launch']}: {one['processes']} processes{still}")
-    verdict = "see the problems" if exit_status else "all that are known of are there, and agree"
-    print(f"verdict   {verdict}")
-    return exit_status
-
-
-def _said(one: Line) -> Iterator[str]:
-    engine = f"{one.get('engine', '?')} {one.get('engine_version', '')}".rstrip()
-    features = ", ".join(one.get("features", ())) or "nothing"
-    yield f"engine_ext {one['engine_ext']} beside {engine}, on: {features}"
-    if MODEL in one["roles"]:
-        replaced = [each["name"] for each in one["modules"]]
-        yield f"holds {one['architecture']}, replaced: {', '.join(replaced) or 'nothing'}"
-    if SENDER in one["roles"]:
-        for kind in one["sends"]:
-            yield f"sends {kind}s as pixels"
-        for kind, reason in one["as_before"].items():
-            yield f"sends {kind}s as before ({reason})"
-    if one["positions"]:
-        yield f"positions by the extension: {', '.join(one['positions'])}"

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from engine_ext import cli, launches, status
+from engine_ext import cli, status
 
 LOGGER = logging.getLogger("tests.launches")
 BY = {"engine": "sglang", "engine_version": "0.5.23", "features": ["linear", "pixels"]}
@@ -82,17 +82,11 @@ def test_it_is_said_in_words_too(say, child, file, capsys):
     say(status.POSITIONS, {"function": "get_rope_index", "in_use": ["qwen2_vl", "image"]})
     say(status.MODEL, HOLDS, **child)
     assert cli.main(["doctor", "--status", str(file)]) == 0
-    said = capsys.readouterr().out
-    for text in (
-        f"process   {os.getpid()}: engine_ext",
-        "sends images as pixels",
-        "sends videos as before (a reason)",
-        "positions by the extension: qwen2_vl image",
-        f"process   {child['pid']}: ",
-        "holds AModel",
-        "verdict   all that are known of are there, and agree",
-    ):
-        assert text in said
+    _, sender, model, verdict = capsys.readouterr().out.splitlines()
+    assert sender.startswith(f"process   {os.getpid()}: engine_ext")
+    assert sender.endswith("positions by the extension: qwen2_vl image")
+    assert model.startswith(f"process   {child['pid']}: ")
+    assert verdict == "verdict   all that are known of are there, and agree"
 
 
 def test_a_process_that_writes_no_line_is_missing(say, child, judged):
@@ -174,39 +168,3 @@ def test_earlier_launches_are_counted_and_not_read_as_this_one(say, child, judge
         {"launch": "the first", "processes": 1, "running": 0},
         {"launch": "the second", "processes": 1, "running": 1},
     ]
-
-
-GOOD = {**dict.fromkeys(launches.TEXTS, "x"), "pid": 1}
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (None, "No such file"),
-        (b"", "empty, no process has written its line yet"),
-        (b"\n\n", "empty"),
-        (b"\x80\x81\x00\xff", "no text, expected a JSON object a line"),
-        (b'{"launch": ', "line 1: no JSON"),
-        (b"[" * 100_000, "line 1: no JSON"),
-        (b"5\n", "line 1: expected a JSON object, found int"),
-        (b"{}\n", "line 1: 'launch' is None, expected str"),
-        (json.dumps({**GOOD, "pid": "x"}).encode(), "'pid' is 'x', expected int"),
-        (json.dumps({**GOOD, "role": "model"}).encode(), "'engine' is None, expected str"),
-        (json.dumps({**GOOD, "role": "sender", **BY}).encode(), "'sends' is None, expected list"),
-        (json.dumps(GOOD).encode() + b"\nhalf a li", "line 2: no JSON"),
-    ],
-)
-def test_a_file_that_is_none_is_one_line_and_status_2(content, said, file, capsys):
-    if content is not None:
-        file.write_bytes(content)
-    assert cli.main(["doctor", "--status", str(file)]) == 2
-    out, error = capsys.readouterr()
-    assert out == ""
-    assert said in error
-    assert str(file) in error
-    assert error.count("\n") == 1
-
-
-def test_a_folder_is_none_either(tmp_path, capsys):
-    assert cli.main(["doctor", "--status", str(tmp_path)]) == 2
-    assert "Is a directory" in capsys.readouterr().err

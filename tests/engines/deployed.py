@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine_ext import launches, status
+from engine_ext import launches, status, status_file
 from evals import checkpoints
 from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
@@ -51,5 +51,5 @@ def deploy(
             {name: ask(server.client(), server.model, content) for name, content in asked.items()}
             for _ in range(rounds)
         ]
-        report = launches.examine(launches.read(file)) if file.exists() else None
+        report = launches.examine(status_file.read(file)) if file.exists() else None
     return Deployed(replies, report, log.read_text())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine_ext import launches, status
+from engine_ext import launches, status, status_file
 from evals import PROJECT, checkpoints
 from evals.media.images import png
 from evals.serving.asking import Reply, ask
@@ -86,7 +86,7 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
         asked = {**conversations(family, video=video), **pictures(family, video=video)}
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
         loaded = status.read(lines)
-        report = launches.examine(launches.read(lines)) if lines.exists() else None
+        report = launches.examine(status_file.read(lines)) if lines.exists() else None
         said = {}
         if candidate == "default":
             said = {"doctor": _doctor(lines), "example": _example(server, folder, lines)}
@@ -97,15 +97,15 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
     return Served(family, replies, loaded, report, log.read_text(), steps, **said)
 
 
-def _doctor(status_file: Path) -> str:
-    return _printed("-m", "engine_ext", "doctor", "--status", status_file)
+def _doctor(lines: Path) -> str:
+    return _printed("-m", "engine_ext", "doctor", "--status", lines)
 
 
-def _example(server: Server, folder: Path, status_file: Path) -> str:
+def _example(server: Server, folder: Path, lines: Path) -> str:
     """Of a picture that is a question by itself."""
     picture = folder / "picture.png"
     picture.write_bytes(png(64, 64))
-    return _printed(PROJECT / "examples" / "serving.py", server.url, picture, status_file)
+    return _printed(PROJECT / "examples" / "serving.py", server.url, picture, lines)
 
 
 def _printed(*command: str | Path) -> str:

@@ -10,7 +10,7 @@ import venv
 
 import pytest
 
-from engine_ext import launches, status
+from engine_ext import launches, status, status_file
 from evals import PROJECT, checkpoints
 from evals.serving.asking import ask
 from evals.serving.engines import ENGINES
@@ -92,7 +92,7 @@ def test_the_stock_command_serves_with_it(python, tmp_path, monkeypatch, say):
     with cpu_server(engine, model, tmp_path / "log", environ=environ, **settings(FAMILY)) as server:
         asked = conversations(FAMILY)["image"]
         assert ask(server.client(), server.model, asked).text
-        report = launches.examine(launches.read(lines))
+        report = launches.examine(status_file.read(lines))
     assert report["problems"] == []
     assert {role for one in report["processes"] for role in one["roles"]} == {"sender", "model"}
 
