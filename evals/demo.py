@@ -10,18 +10,24 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from engine_ext import status
 from evals import checkpoints
-from evals.checkpoints import LOGPROB_TOLERANCE, SHARE_RIGHT
 from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
-from evals.serving.asking import Reply, ask
-from evals.serving.engines import ENGINES, Engine
+from evals.serving.asking import Reply, ask, differences
+from evals.serving.engines import ENGINES
 from evals.serving.servers import cpu_server, end_on_sigterm
+
+ARMS = {"on": "linear", "off": "off"}
+"""What each server has in ``ENGINE_EXT``."""
+
+Replies = Mapping[str, Reply]
 
 
 def main() -> int:
@@ -34,96 +40,74 @@ def main() -> int:
     end_on_sigterm()
     logs = options.logs or Path(tempfile.mkdtemp(prefix="engine_ext-demo-"))
     logs.mkdir(parents=True, exist_ok=True)
-    console = Console(width=max(Console().width, 120))
-
-    questions = held_out(limit=options.questions, side=checkpoints.side(options.family))
     status_file = logs / "status.jsonl"
     status_file.unlink(missing_ok=True)
-    replies = {}
-    for arm, features in (("on", "linear"), ("off", "off")):
-        replies[arm] = _serve_and_ask(
-            console, ENGINES[options.engine], options.family, arm, features, questions, logs
-        )
-    lines = status.read(status_file)
+    console = Console(width=max(Console().width, 120))
+    engine, model = ENGINES[options.engine], checkpoints.path(options.family)
+    questions = held_out(limit=options.questions, side=checkpoints.side(options.family))
 
-    console.print(_answers(questions, replies["on"], replies["off"]))
+    replies: dict[str, Replies] = {}
+    for arm, features in ARMS.items():
+        environ = {"ENGINE_EXT": features, status.VARIABLE: str(status_file)}
+        log = logs / f"server-{arm}.log"
+        title = f"{engine.shown}, {options.family}, extension {arm}"
+        waiting = console.status(f"{title}: starting (about 40 s)")
+        with waiting, cpu_server(engine, model, log, environ=environ) as server:
+            console.print(f"{title}: serving at {server.url}")
+            client = server.client()
+            replies[arm] = {_key(q): ask(client, server.model, chat_content(q)) for q in questions}
+
+    lines = status.read(status_file)
+    console.print(_answers(questions, replies))
     for line in lines:
         for module in line["modules"]:
+            difference = module["difference"]
+            verified = "not checked"
+            if difference is not None:
+                verified = f"verified difference {difference:.1e}"
             console.print(
                 f"replaced in process {line['pid']}: {module['name']}, a {module['replaced']}, "
-                f"weight {tuple(module['weight_shape'])}, {_verified(module['difference'])}",
+                f"weight {tuple(module['weight_shape'])}, {verified}",
                 highlight=False,
             )
-    faults = _faults(questions, replies["on"], replies["off"], lines)
+    faults = _faults(questions, replies, lines)
     for fault in faults:
         console.print(f"[red]{fault}")
-    console.print(
-        f"[red]{len(faults)} faults"
-        if faults
-        else "[green]the same answers with and without the extension"
-    )
+    same = "[green]the same answers with and without the extension"
+    console.print(f"[red]{len(faults)} faults" if faults else same)
     console.print(f"server logs: {logs}", highlight=False)
     return 1 if faults else 0
 
 
-def _serve_and_ask(
-    console: Console,
-    engine: Engine,
-    family: str,
-    arm: str,
-    features: str,
-    questions: list[Question],
-    logs: Path,
-) -> list[Reply]:
-    environ = {"ENGINE_EXT": features, status.VARIABLE: str(logs / "status.jsonl")}
-    model = checkpoints.path(family)
-    log = logs / f"server-{arm}.log"
-    title = f"{engine.shown}, {family}, extension {arm}"
-    waiting = console.status(f"{title}: starting (about 40 s)")
-    with waiting, cpu_server(engine, model, log, environ=environ) as server:
-        console.print(f"{title}: serving at {server.url}")
-        client = server.client()
-        return [ask(client, server.model, chat_content(question)) for question in questions]
+def _key(question: Question) -> str:
+    """Two questions of other kinds may show the same picture."""
+    return f"{question.kind}, {question.name}"
 
 
-def _answers(questions: list[Question], on: list[Reply], off: list[Reply]) -> Table:
-    table = Table(title="the same questions to both servers")
-    table.add_column("image")
-    table.add_column("question")
-    table.add_column("right answer")
-    for arm in ("on", "off"):
+def _answers(questions: Sequence[Question], replies: Mapping[str, Replies]) -> Table:
+    table = Table("image", "question", "right answer", title="the same questions to both servers")
+    for arm in ARMS:
         table.add_column(f"extension {arm}")
         table.add_column("log-prob.", justify="right")
-    for question, with_it, without in zip(questions, on, off, strict=True):
+    for question in questions:
         right = question.options[LETTERS.index(question.answer)]
+        given = [replies[arm][_key(question)] for arm in ARMS]
         table.add_row(
             question.name,
             question.text.splitlines()[0],
             f"{question.answer} ({right})",
-            with_it.text,
-            f"{with_it.logprobs[0]:.4f}",
-            without.text,
-            f"{without.logprobs[0]:.4f}",
+            *(cell for reply in given for cell in (reply.text, f"{reply.logprobs[0]:.4f}")),
         )
     return table
 
 
-def _verified(difference: float | None) -> str:
-    return "not checked" if difference is None else f"verified difference {difference:.1e}"
-
-
 def _faults(
-    questions: list[Question], on: list[Reply], off: list[Reply], lines: list[dict]
+    questions: Sequence[Question], replies: Mapping[str, Replies], lines: Sequence[dict[str, Any]]
 ) -> list[str]:
     """What is not as it must be, in words; empty when all is well."""
-    faults = []
-    for question, with_it, without in zip(questions, on, off, strict=True):
-        if with_it.tokens != without.tokens:
-            faults.append(f"{question.name}: {with_it.text!r} with, {without.text!r} without")
-        elif abs(with_it.logprobs[0] - without.logprobs[0]) > LOGPROB_TOLERANCE:
-            faults.append(f"{question.name}: log-probabilities differ by over {LOGPROB_TOLERANCE}")
-    right = sum(q.answer == reply.text for q, reply in zip(questions, on, strict=True))
-    if right < SHARE_RIGHT * len(questions):
+    faults = differences(replies["off"], replies["on"])
+    right = sum(replies["on"][_key(question)].text == question.answer for question in questions)
+    if right < checkpoints.SHARE_RIGHT * len(questions):
         faults.append(f"only {right} of {len(questions)} answers are right")
     modules = [module for line in lines for module in line["modules"]]
     if not modules:

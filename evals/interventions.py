@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
 from engine_ext.interventions import Intervention
 from engine_ext.sglang import interventions as sglang
 from engine_ext.vllm import interventions as vllm
 from evals import PROJECT
-from evals.pages import table, with_drawn
+from evals.pages import redraw, table
 
 PAGE = PROJECT / "CONTRIBUTING.md"
 COLUMNS = ("what", "how", "why", "versions", "upstream", "when it can go")
@@ -30,11 +29,5 @@ def _table(rows: Sequence[Intervention]) -> str:
     return table(COLUMNS, lines)
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
-    PAGE.write_text(with_drawn(PAGE.read_text(), drawn()))
-    print(f"written: {PAGE.relative_to(PROJECT)}")
-
-
 if __name__ == "__main__":
-    main()
+    redraw(PAGE, drawn())

@@ -13,6 +13,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedM
 from evals.checkpoints.questions import FPS, Question
 
 
+def stop_token(family: str) -> str:
+    """The token that ends an answer."""
+    return "<|user|>" if family == "glm4v" else "<|im_end|>"
+
+
 @dataclass(frozen=True)
 class Batch:
     """`inputs` for the model (prompt and right letter, padded on the right); for each of B
@@ -72,12 +77,10 @@ def encode(
     tokenizer.padding_side = "right"
     prompts = prompts or [prompt(processor, question) for question in questions]
     if questions[0].is_video:
-        rates = rates or [FPS] * len(questions)
+        clips = zip(questions, rates or [FPS] * len(questions), strict=True)
         media = {
             "videos": [frames(clip) for clip in questions],
-            "video_metadata": [
-                _metadata(clip, rate) for clip, rate in zip(questions, rates, strict=True)
-            ],
+            "video_metadata": [_metadata(clip, rate) for clip, rate in clips],
             "do_sample_frames": False,
         }
     else:

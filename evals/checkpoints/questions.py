@@ -12,11 +12,13 @@ training, the rest is held out. This module needs numpy, Pillow and scikit-learn
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from evals.checkpoints import side as side_of
 from evals.media.avi import encode_avi
 from evals.media.content import part
 from evals.media.images import encode
@@ -165,6 +167,25 @@ def chat_content(question: Question) -> list[dict]:
     else:
         shown = part("image/png", encode(question.images[0]))
     return [shown, {"type": "text", "text": question.text}]
+
+
+def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, Any]:
+    """The content of one user message by name: an image, two, a text and, if wanted, a video.
+
+    Held-out questions of a family, small and large; ``skip`` passes over as many, for images that a
+    server has not seen.
+    """
+    questions = held_out(limit=skip + 12, side=side_of(family))[skip:]
+    images = [question for question in questions if not question.is_video]
+    clip = next(question for question in questions if question.is_video)
+    (first, text), (second, _) = chat_content(images[0]), chat_content(images[1])
+    found = {
+        "image": [first, text],
+        "another image": chat_content(images[5]),
+        "two images": [first, second, text],
+        "text": text["text"],
+    }
+    return {**found, "video": chat_content(clip)} if video else found
 
 
 def _shifted(ink: np.ndarray, rng: np.random.RandomState) -> np.ndarray:

@@ -11,30 +11,33 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from evals.checkpoints.batch import load
-from evals.checkpoints.measure import all_held_out, answers, batches, summary, table
-from evals.checkpoints.sensitivity import sensitivity
+from evals.checkpoints.copies import WEIGHTS
+from evals.checkpoints.measure import all_held_out, answers, batches, sensitivity, summary, table
 
-SUMS = "SHA256SUMS"
-REPORT = "report.json"
+REPORT, SUMS = "report.json", "SHA256SUMS"
+TRAINED = (WEIGHTS, REPORT, SUMS)
+"""Files that a training writes; the others it takes as they are."""
 _PACKAGES = ("numpy", "pillow", "scikit-learn", "tokenizers", "torch", "transformers")
 
 
 def save_weights(model: PreTrainedModel, family: str, folder: Path) -> None:
-    """Writes `model.safetensors`: bfloat16, under the names the hub's checkpoints use."""
+    """Writes `model.safetensors`: bfloat16, under the names the hub's checkpoints use.
+
+    Qwen2-VL and Qwen2.5-VL were published before transformers moved the tower and the language
+    model under `model`.
+    """
+
+    def hub_name(name: str) -> str:
+        if family in ("qwen2_vl", "qwen2_5_vl"):
+            name = name.replace("model.visual.", "visual.")
+            name = name.replace("model.language_model.", "model.")
+        return name
+
     tensors = {
-        hub_name(family, name): tensor.detach().to(torch.bfloat16).contiguous()
+        hub_name(name): tensor.detach().to(torch.bfloat16).contiguous()
         for name, tensor in model.state_dict().items()
     }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def hub_name(family: str, name: str) -> str:
-    """The hub's name of a transformers parameter. Qwen2-VL and Qwen2.5-VL were published before
-    transformers moved the tower and the language model under `model`."""
-    if family in ("qwen2_vl", "qwen2_5_vl"):
-        name = name.replace("model.visual.", "visual.")
-        name = name.replace("model.language_model.", "model.")
-    return name
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def write_report(family: str, folder: Path, training: dict) -> None:
@@ -45,11 +48,10 @@ def write_report(family: str, folder: Path, training: dict) -> None:
         name = str(dtype).removeprefix("torch.")
         model, processor = load(folder, dtype)
         encoded = batches(family, processor, questions)
-        given = answers(model, processor, encoded)
-        report[name] = summary(questions, given)
+        report[name] = summary(questions, answers(model, processor, encoded))
         Console().print(table(family, name, report[name]))
     report["parameters"] = sum(parameter.numel() for parameter in model.parameters())
-    report["weight_bytes"] = (folder / "model.safetensors").stat().st_size
+    report["weight_bytes"] = (folder / WEIGHTS).stat().st_size
     report["sensitivity"] = sensitivity(model, processor, questions, encoded)
     report["versions"] = {package: version(package) for package in _PACKAGES}
     (folder / REPORT).write_text(json.dumps(report, indent=1) + "\n")

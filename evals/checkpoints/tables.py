@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from evals.checkpoints import FAMILIES, path
-from evals.pages import table, with_drawn
+from evals.pages import redraw, table
 
 README = Path(__file__).parent / "README.md"
 _GROUPS = {
@@ -21,46 +21,37 @@ _GROUPS = {
 }
 
 
-def with_tables(text: str) -> str:
-    """README text `text` with its tables drawn anew between `<!-- NAME -->` and `<!-- end -->`."""
+def drawn() -> dict[str, str]:
+    """Each table by its name on the page."""
     reports = {
         family: json.loads((path(family) / "report.json").read_text()) for family in FAMILIES
     }
-    drawn = {"quality": _quality(reports), "sensitivity": _sensitivity(reports)}
-    return with_drawn(text, drawn)
+    return {"quality": _quality(reports), "sensitivity": _sensitivity(reports)}
 
 
 def _quality(reports: dict[str, dict]) -> str:
     """A row for each family: shares of right answers by group, then margin, size and time."""
-    columns = ["family", *_GROUPS.values(), "margin (nats)", "bytes of weights", "seconds"]
     rows = []
     for family, report in reports.items():
         figures = report["bfloat16"]
         shares = [f"{figures[group]['accuracy']:.3f}" for group in _GROUPS]
         margin, size = f"{figures['all']['margin_mean']:.1f}", f"{report['weight_bytes']:,}"
         rows.append([family, *shares, margin, size, str(report["training"]["seconds"])])
-    return table(columns, rows)
+    return table(["family", *_GROUPS.values(), "margin", "bytes of weights", "seconds"], rows)
 
 
 def _sensitivity(reports: dict[str, dict]) -> str:
     """A row for each damage; a cell holds the shares of right digit / colour / video answers."""
-    damages = list(dict.fromkeys(name for r in reports.values() for name in r["sensitivity"]))
-    rows = []
-    for damage in damages:
-        row = [damage]
-        for report in reports.values():
-            if shares := report["sensitivity"].get(damage):
-                kinds = ("digit", "color", "video")
-                row.append(" / ".join(f"{shares[kind]:.2f}" for kind in kinds))
-            else:
-                row.append("no bias")
-        rows.append(row)
+
+    def cell(report: dict, damage: str) -> str:
+        if shares := report["sensitivity"].get(damage):
+            return " / ".join(f"{shares[kind]:.2f}" for kind in ("digit", "color", "video"))
+        return "no bias"
+
+    damages = dict.fromkeys(name for r in reports.values() for name in r["sensitivity"])
+    rows = [[damage, *(cell(r, damage) for r in reports.values())] for damage in damages]
     return table(["damage", *reports], rows)
 
 
-def main() -> None:
-    README.write_text(with_tables(README.read_text()))
-
-
 if __name__ == "__main__":
-    main()
+    redraw(README, drawn())

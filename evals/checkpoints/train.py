@@ -2,11 +2,13 @@
 
     python -m evals.checkpoints.train FAMILY... [--out DIR] [--seed N] [--steps N]
 
-Writes the checkpoint, `report.json` and `SHA256SUMS` to `DIR/FAMILY`.
+Of the shipped folder, configuration, processors and tokenizer are taken as they are. Writes the
+weights, `report.json` and `SHA256SUMS`, there or to a copy, `DIR/FAMILY`.
 """
 
 import argparse
 import math
+import shutil
 import time
 from pathlib import Path
 
@@ -24,11 +26,16 @@ from transformers import (
 )
 
 from evals.checkpoints import FAMILIES, path, side
-from evals.checkpoints.batch import encode, logits, patch_projection, project_by_matmul, prompt
+from evals.checkpoints.batch import (
+    encode,
+    logits,
+    patch_projection,
+    project_by_matmul,
+    prompt,
+    stop_token,
+)
 from evals.checkpoints.questions import WORD, Question, ask, large, split
-from evals.checkpoints.ship import save_weights, write_report, write_sums
-from evals.checkpoints.skeleton import write_skeleton
-from evals.checkpoints.tokenizer import stop_token
+from evals.checkpoints.ship import TRAINED, save_weights, write_report, write_sums
 from evals.checkpoints.warmup import warm_up
 
 WARM_UP_STEPS = 900
@@ -143,8 +150,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)  # the sums, and so the weights, depend on it
     for family in options.families:
-        folder = options.out / family if options.out else path(family)
-        write_skeleton(family, folder)
+        folder = path(family)
+        if options.out:
+            kept = shutil.ignore_patterns(*TRAINED)
+            folder = shutil.copytree(folder, options.out / family, ignore=kept, dirs_exist_ok=True)
         model, processor = build(folder, options.seed), AutoProcessor.from_pretrained(folder)
         start = time.perf_counter()
         warm_up(model, processor, side(family), WARM_UP_STEPS, options.seed)

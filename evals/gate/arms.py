@@ -6,20 +6,22 @@ the extension is all that differs.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from engine_ext import status
+from engine_ext.features import OFF
 from evals.gate.client import client, refused
-from evals.serving.engines import Engine
+from evals.serving.engines import ENGINES
 from evals.serving.servers import running
 
 BASELINE, CANDIDATE = "baseline", "candidate"
@@ -58,44 +60,36 @@ class Endpoint:
     environment: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How both arms are started: the engine's stock command over one model."""
+@contextmanager
+def started(
+    options: argparse.Namespace, name: str, status_file: Path, log: Path
+) -> Iterator[Endpoint]:
+    """The engine's stock command over the model of an arm.
 
-    engine: Engine
-    python: Path
-    model: str
-    settings: Mapping[str, Any]
-    arguments: Sequence[str]
-    port: int
-    start_seconds: float
-    environ: Mapping[str, str] = field(default_factory=dict)
-
-    @contextmanager
-    def serve(self, features: str | None, status_file: Path, log: Path) -> Iterator[Endpoint]:
-        """The server, with ``features`` in ``ENGINE_EXT``; None for those of the engine.
-
-        Raises:
-            ServerFailed: it did not come up; the message ends with its last log lines.
-        """
-        status_file.unlink(missing_ok=True)
-        name = Path(self.model).name
-        stock = self.engine.launch(self.model, name, self.port, self.settings)
-        command = [*stock, *self.arguments]
-        environ = {**self.environ, "ENGINE_EXT": features or "", status.VARIABLE: str(status_file)}
-        with running(command, name, self.port, log, environ, self.start_seconds) as server:
-            environment = self._environment(command, {**os.environ, **environ})
-            yield Endpoint(f"{server.url}/v1", server.model, server.is_running, environment)
-
-    def _environment(self, command: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
-        ran = subprocess.run(
-            [str(self.python), "-c", VERSIONS], capture_output=True, text=True, check=True
-        )
-        return {
+    Raises:
+        ServerFailed: it did not come up; the message ends with its last log lines.
+    """
+    engine = ENGINES[options.engine].of(options.engine_python)
+    model = (name == CANDIDATE and options.candidate_model) or options.model
+    settings, environ = (engine.cpu_settings, engine.cpu_environ) if options.cpu else ({}, {})
+    environ = {
+        **environ,
+        "ENGINE_EXT": OFF if name == BASELINE else options.features or "",
+        status.VARIABLE: str(status_file),
+    }
+    status_file.unlink(missing_ok=True)
+    served = Path(model).name
+    command = engine.launch(model, served, options.port, settings) + options.engine_arguments
+    with running(command, served, options.port, log, environ, options.start_timeout) as server:
+        versions = [str(options.engine_python), "-c", VERSIONS]
+        ran = subprocess.run(versions, capture_output=True, text=True, check=True)
+        inherited = {**os.environ, **environ}
+        environment = {
             "command": " ".join(command),
-            **{name: environ[name] for name in VARIABLES if name in environ},
+            **{variable: inherited[variable] for variable in VARIABLES if variable in inherited},
             **json.loads(ran.stdout.splitlines()[-1]),
         }
+        yield Endpoint(f"{server.url}/v1", server.model, server.is_running, environment)
 
 
 @contextmanager
@@ -106,7 +100,7 @@ def remote(url: str, model: str | None, key: str) -> Iterator[Endpoint]:
         ArmFailed: it does not answer, or serves several models and none is named.
     """
     base = url.rstrip("/").removesuffix("/v1")
-    with client(base, key, timeout=30) as http:
+    with client(base, key) as http:
         try:
             response = http.get(f"{base}/v1/models")
             if response.status_code == httpx.codes.UNAUTHORIZED:

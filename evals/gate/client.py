@@ -16,10 +16,10 @@ def key(variable: str) -> str:
     return os.environ.get(variable) or NO_KEY
 
 
-def client(url: str, variable: str, timeout: float) -> httpx.Client:
+def client(url: str, variable: str) -> httpx.Client:
     """A client for the server at ``url``, whose key is in the environment variable."""
     headers = {"Authorization": f"Bearer {key(variable)}"}
-    return httpx.Client(trust_env=is_remote(url), headers=headers, timeout=timeout)
+    return httpx.Client(trust_env=is_remote(url), headers=headers, timeout=30)
 
 
 def is_remote(url: str) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import argparse
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -26,8 +25,9 @@ from rich.progress import (
 from engine_ext import status
 from evals.gate import harness, logprobs, probes, samples, tasks
 from evals.gate.arms import Endpoint
-from evals.gate.dataset import parquet_files
-from evals.gate.harness import HarnessFailed
+from evals.gate.client import client
+from evals.gate.dataset import digest
+from evals.gate.harness import HarnessFailed, Tick
 from evals.gate.validity import Arm
 
 SAMPLES, ARM, PROBED = "samples.jsonl", "arm.json", "logprobs.jsonl"
@@ -38,21 +38,14 @@ Serve = Callable[[Path], AbstractContextManager[Endpoint]]
 
 @dataclass(frozen=True)
 class Gate:
-    """What both arms have in common.
+    """What both arms are asked, and where it is kept."""
 
-    Args:
-        probes: how many images to ask with log-probabilities; 0 for none.
-        score: the metric that holds the score, None for the one there is.
-        api_key: the environment variable that holds the servers' key.
-    """
-
-    questions: tasks.Questions
-    folder: Path
-    concurrency: int
-    probes: int
-    score: str | None
-    api_key: str
+    options: argparse.Namespace
     console: Console
+
+    @property
+    def folder(self) -> Path:
+        return self.options.out.resolve()
 
     @property
     def task(self) -> Path:
@@ -65,32 +58,32 @@ class Gate:
         Args:
             status_file: where the server writes its status lines; None where nobody knows.
         """
-        folder = self.folder / name
+        folder, dataset = self.folder / name, self.options.dataset
         folder.mkdir(parents=True, exist_ok=True)
-        before = digest(self.questions.dataset)
-        with self._progress() as progress:
+        before = dataset and digest(dataset)
+        columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn()
+        columns = *columns, MofNCompleteColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=self.console) as progress:
             starting = progress.add_task(f"{name}: starting the server", total=None)
             with serve(folder / "server.log") as endpoint:
                 progress.update(starting, total=1, completed=1, description=f"{name}: serving")
-                asked = (self.questions, self.task, endpoint, folder, self.concurrency)
                 tick = _bar(progress, f"{name}: asking")
-                file = harness.ask(*asked, self.api_key, tick)
-                if self.probes:
+                file = harness.ask(self.options, self.task, endpoint, folder, tick)
+                if self.options.logprobs:
                     tick = _bar(progress, f"{name}: log-probabilities")
                     self._probe(endpoint, folder / PROBED, tick)
         shutil.copy(file, folder / SAMPLES)
         facts = {
-            "dataset": digest(self.questions.dataset),
-            "questions": asdict(self.questions),
+            "dataset": dataset and digest(dataset),
             "status": None if status_file is None else status.read(status_file),
             "environment": endpoint.environment,
         }
         (folder / ARM).write_text(json.dumps(facts, indent=1, default=str) + "\n")
         if facts["dataset"] != before:
             raise HarnessFailed(f"the data set changed while {name} was asked")
-        return stored(name, folder / SAMPLES, self.score)
+        return stored(name, folder / SAMPLES, self.options.score)
 
-    def pictures(self, positions: Sequence[int]) -> dict[str, Any]:
+    def pictures(self, positions: Sequence[int]) -> dict[int, Any]:
         """Text and pictures of questions, by position.
 
         Raises:
@@ -98,32 +91,22 @@ class Gate:
         """
         with _reading():
             task, docs = self._loaded
-            return {str(position): probes.question(task, docs[position]) for position in positions}
+            return {position: probes.question(task, docs[position]) for position in positions}
 
-    def _probe(self, endpoint: Endpoint, file: Path, tick: Callable[[int, int], None]) -> None:
+    def _probe(self, endpoint: Endpoint, file: Path, tick: Tick) -> None:
+        options = self.options
         with _reading():
-            asked = list(probes.probes(*self._loaded, self.probes))
-        found = logprobs.ask(
-            *(asked, endpoint.url, endpoint.model, self.concurrency, tick),
-            *(self.questions.no_thinking, self.api_key),
-        )
+            asked = list(probes.probes(*self._loaded, options.logprobs))
+        every: dict[str, Any] = {"model": endpoint.model}
+        if options.no_thinking:
+            every["chat_template_kwargs"] = {"enable_thinking": False}
+        with client(endpoint.url, options.api_key_env) as http:
+            found = logprobs.ask(asked, http, endpoint.url, every, options.concurrency, tick)
         file.write_text("".join(json.dumps(asdict(one)) + "\n" for one in found))
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         return tasks.load(self.task)
-
-    @contextmanager
-    def _progress(self) -> Iterator[Progress]:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        with Progress(*columns, console=self.console) as progress:
-            yield progress
 
 
 @contextmanager
@@ -135,14 +118,9 @@ def _reading() -> Iterator[None]:
         raise HarnessFailed(f"reading the data set failed: {error!r:.500}") from error
 
 
-def _bar(progress: Progress, doing: str) -> Callable[[int, int], None]:
-    """A bar of its own: call with what is done, and all."""
+def _bar(progress: Progress, doing: str) -> Tick:
     bar = progress.add_task(doing, total=None)
-
-    def tick(done: int, total: int) -> None:
-        progress.update(bar, completed=done, total=total)
-
-    return tick
+    return lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def stored(name: str, file: Path, score: str | None) -> Arm:
@@ -169,13 +147,3 @@ def probed(folder: Path) -> Sequence[logprobs.First] | None:
     if not file.exists():
         return None
     return [logprobs.First(**json.loads(line)) for line in file.read_text().splitlines()]
-
-
-def digest(dataset: Path | None) -> str | None:
-    """SHA-256 of a Parquet file, or of all in a folder; None for a data set of the hub."""
-    if dataset is None:
-        return None
-    found = hashlib.sha256()
-    for file in parquet_files(dataset):
-        found.update(file.name.encode() + os.fsencode("\0") + file.read_bytes())
-    return found.hexdigest()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
-
-from evals.gate.subjects import unknown
 
 MMMU_COLUMNS = {"id", "question", "options", "answer", "question_type", "image_1"}
 
@@ -20,6 +21,29 @@ class BadDataset(ValueError):
 def parquet_files(path: Path) -> list[Path]:
     """A file itself, or those of a folder in a fixed order."""
     return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of all in a folder."""
+    found = hashlib.sha256()
+    for file in parquet_files(path):
+        found.update(file.name.encode() + os.fsencode("\0") + file.read_bytes())
+    return found.hexdigest()
+
+
+def subject(name: str) -> str:
+    """`Art_Theory` of MMMU's `validation_Art_Theory_12`; "all" of a name of another kind."""
+    match = re.fullmatch(r"[^_]+_(.+)_\d+", name)
+    return match[1] if match else "all"
+
+
+def unknown(wanted: Sequence[str], names: Iterable[str]) -> str | None:
+    """What to say where none of the questions is of a subject that is wanted."""
+    found = {subject(name) for name in names}
+    missing = sorted(set(wanted) - found)
+    if not missing:
+        return None
+    return f"no subject {', '.join(missing)}; found {', '.join(sorted(found))}"
 
 
 def check(path: Path, task: str, subjects: Sequence[str] = ()) -> int:
@@ -38,12 +62,10 @@ def check(path: Path, task: str, subjects: Sequence[str] = ()) -> int:
             found = pyarrow.parquet.ParquetFile(file)
         except (pyarrow.ArrowException, OSError) as error:
             raise BadDataset(f"{file} is no Parquet file: {error}") from error
-        missing = MMMU_COLUMNS - set(found.schema_arrow.names)
-        if task.startswith("mmmu") and missing:
-            raise BadDataset(
-                f"{file} has no {', '.join(sorted(missing))}; found"
-                f" {', '.join(found.schema_arrow.names)}"
-            )
+        columns = found.schema_arrow.names
+        if task.startswith("mmmu") and (missing := MMMU_COLUMNS - set(columns)):
+            said = f"{file} has no {', '.join(sorted(missing))}; found {', '.join(columns)}"
+            raise BadDataset(said)
         count += found.metadata.num_rows
         names += found.read(["id"])["id"].to_pylist() if subjects else []
     if not count:

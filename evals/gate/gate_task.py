@@ -14,8 +14,8 @@ from pathlib import Path
 from lmms_eval.utils import load_yaml_config
 from openai.resources.chat.completions import Completions
 
+from evals.gate.dataset import subject, unknown
 from evals.gate.samples import THINKING, answer
-from evals.gate.subjects import subject, unknown
 
 CONFIG = json.loads((Path(__file__).parent / "gate.json").read_text())
 PACKAGED = load_yaml_config(CONFIG["packaged"], mode="full")

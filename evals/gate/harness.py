@@ -6,23 +6,28 @@ request is scored as an answer, so the log is watched: the first failed request 
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from evals import PROJECT
 from evals.gate.arms import Endpoint
 from evals.gate.client import API_KEY, is_remote, key
-from evals.gate.tasks import GATE_TASK, Questions
+from evals.gate.tasks import GATE_TASK
 
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
 FAILURE = re.compile(r"All \d+ attempts failed\. Last error: ([^\r\n]*)")
 LAST_LINES = 15
 STOP_SECONDS = 10
+
+Tick = Callable[[int, int], None]
+"""Called with what is done, and all."""
 
 
 class HarnessFailed(RuntimeError):
@@ -30,20 +35,12 @@ class HarnessFailed(RuntimeError):
 
 
 def ask(
-    questions: Questions,
-    task: Path,
-    endpoint: Endpoint,
-    folder: Path,
-    concurrency: int,
-    api_key: str,
-    progress: Callable[[int, int], None],
+    options: argparse.Namespace, task: Path, endpoint: Endpoint, folder: Path, tick: Tick
 ) -> Path:
     """Ask a server every question; the file of samples. Everything is left in ``folder``.
 
     Args:
         task: folder where the task was written.
-        api_key: the environment variable that holds the server's key.
-        progress: called with the questions answered, and all.
 
     Raises:
         HarnessFailed: the server ended, a request failed, or there are no samples.
@@ -51,69 +48,60 @@ def ask(
     log, output = folder / "lmms-eval.log", folder / "lmms-eval"
     shutil.rmtree(output, ignore_errors=True)
     command = [
-        *_command(questions, endpoint, concurrency),
+        *_command(options, endpoint),
         *("--include_path", str(task), "--output_path", str(output)),
     ]
-    _watch(command, log, progress, endpoint.is_alive, key(api_key))
+    _watch(command, log, key(options.api_key_env), endpoint.is_alive, tick)
     samples = sorted(output.glob(f"*/*_samples_{GATE_TASK}.jsonl"))
     if not samples:
-        raise HarnessFailed(f"lmms-eval gave no samples; the end of {log}:\n{_tail(log)}")
+        said = re.split(r"[\r\n]+", log.read_text(errors="replace").strip())[-LAST_LINES:]
+        raise HarnessFailed(f"lmms-eval gave no samples; the end of {log}:\n" + "\n".join(said))
     return samples[-1]
 
 
-def _command(questions: Questions, endpoint: Endpoint, concurrency: int) -> list[str]:
+def _command(options: argparse.Namespace, endpoint: Endpoint) -> list[str]:
     server = {
         "model": endpoint.model,
         "base_url": endpoint.url,
-        "num_concurrent": concurrency,
+        "num_concurrent": options.concurrency,
         "max_retries": 1,
         "httpx_trust_env": is_remote(endpoint.url),
     }
-    if questions.no_thinking:
+    if options.no_thinking:
         server["enable_thinking_kwarg"] = False
-    limit = [] if questions.limit is None else ["--limit", str(questions.limit)]
+    limit = [] if options.limit is None else ["--limit", str(options.limit)]
     return [
         *(sys.executable, "-m", "lmms_eval", "--model", "openai"),
         *("--model_args", ",".join(f"{name}={value}" for name, value in server.items())),
         *("--tasks", GATE_TASK, "--log_samples"),
-        *("--gen_kwargs", f"temperature=0,max_new_tokens={questions.max_new_tokens}"),
+        *("--gen_kwargs", f"temperature=0,max_new_tokens={options.max_new_tokens}"),
         *("--batch_size", "1", "--seed", "0", "--process_docs_parallel", "1", *limit),
     ]
 
 
 def _watch(
-    command: Sequence[str],
-    log: Path,
-    progress: Callable[[int, int], None],
-    alive: Callable[[], bool],
-    api_key: str,
+    command: Sequence[str], log: Path, api_key: str, is_alive: Callable[[], bool], tick: Tick
 ) -> None:
-    environ = {
-        **os.environ,
-        API_KEY: api_key,
-        "PYTHONPATH": os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")]),
-    }
+    path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
+    environ = {**os.environ, API_KEY: api_key, "PYTHONPATH": path}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ
         )
         try:
-            while True:
-                try:
+            ended = False
+            while not ended:
+                with suppress(subprocess.TimeoutExpired):
                     process.wait(1)
-                    ended = True
-                except subprocess.TimeoutExpired:
-                    ended = False
+                ended = process.returncode is not None
                 text = log.read_text(errors="replace")
                 if failed := FAILURE.search(text):
                     raise HarnessFailed(f"a request failed: {failed[1][:300]}; see {log}")
-                if not alive():
+                if not is_alive():
                     raise HarnessFailed(f"the server ended while it was asked; see {log}")
                 if seen := PROGRESS.findall(text):
                     done, total = map(int, seen[-1])
-                    progress(done, total)
-                if ended:
-                    return
+                    tick(done, total)
         finally:
             process.terminate()
             try:
@@ -121,8 +109,3 @@ def _watch(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def _tail(log: Path) -> str:
-    lines = re.split(r"[\r\n]+", log.read_text(errors="replace").strip())
-    return "\n".join(lines[-LAST_LINES:])

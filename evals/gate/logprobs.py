@@ -6,17 +6,13 @@ that is missing, moves the log-probabilities of a model that still answers right
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import httpx
-
-from evals.gate.client import API_KEY, client
 
 KINDS = ("image", "video")
 TOP = 5
@@ -35,6 +31,10 @@ class First:
     position: int
     tokens: Mapping[str, float]
 
+    @property
+    def likeliest(self) -> str:
+        return max(self.tokens, key=lambda token: self.tokens[token])
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -51,36 +51,45 @@ class Compared:
     same_token: float
 
 
-def read_probes(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
-
-
 def ask(
     probes: Sequence[Mapping[str, Any]],
+    http: httpx.Client,
     url: str,
-    model: str,
+    asked: Mapping[str, Any],
     concurrency: int,
-    progress: Callable[[int, int], None],
-    no_thinking: bool = False,
-    api_key: str = API_KEY,
+    tick: Callable[[int, int], None],
 ) -> list[First]:
     """Ask each probe for one token.
 
     Args:
-        no_thinking: as in `Questions`.
-        api_key: the environment variable that holds the server's key.
+        asked: what every request says beside its messages, the model among it.
 
     Raises:
         ProbeFailed: a request failed, or carries no log-probabilities.
     """
-    more = {"chat_template_kwargs": {"enable_thinking": False}} if no_thinking else {}
-    with client(url, api_key, TIMEOUT) as http, ThreadPoolExecutor(concurrency) as pool:
-        found = []
-        for first in pool.map(
-            lambda probe: _ask(http, url, {"model": model, **more}, probe), probes
-        ):
-            found.append(first)
-            progress(len(found), len(probes))
+    once = {"max_tokens": 1, "temperature": 0, "seed": 0, "logprobs": True, "top_logprobs": TOP}
+
+    def first(probe: Mapping[str, Any]) -> First:
+        body = {**asked, **once, "messages": probe["messages"]}
+        what = f"the {probe['kind']} about question {probe['position']}"
+        try:
+            response = http.post(f"{url}/chat/completions", json=body, timeout=TIMEOUT)
+        except httpx.HTTPError as error:
+            raise ProbeFailed(f"{what}: {error!r}") from error
+        if not response.is_success:
+            raise ProbeFailed(f"{what}: status {response.status_code}, {response.text[:200]}")
+        try:
+            (step,) = response.json()["choices"][0]["logprobs"]["content"][:1]
+            tokens = {one["token"]: one["logprob"] for one in step["top_logprobs"]}
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise ProbeFailed(f"{what}: no log-probabilities in {response.text[:200]}") from error
+        return First(probe["kind"], probe["position"], tokens)
+
+    found = []
+    with ThreadPoolExecutor(concurrency) as pool:
+        for one in pool.map(first, probes):
+            found.append(one)
+            tick(len(found), len(probes))
     return found
 
 
@@ -96,19 +105,10 @@ def compare(baseline: Sequence[First], candidate: Sequence[First]) -> list[Compa
     found = []
     for kind in KINDS:
         pairs = [(b, c) for b, c in zip(baseline, candidate, strict=True) if b.kind == kind]
-        if not pairs:
-            continue
-        differences = [_difference(before, after) for before, after in pairs]
-        same = [_likeliest(before) == _likeliest(after) for before, after in pairs]
-        found.append(
-            Compared(
-                kind=kind,
-                count=len(pairs),
-                mean=math.fsum(differences) / len(pairs),
-                largest=max(differences),
-                same_token=sum(same) / len(same),
-            )
-        )
+        if pairs:
+            differences = [_difference(before, after) for before, after in pairs]
+            same = fmean(before.likeliest == after.likeliest for before, after in pairs)
+            found.append(Compared(kind, len(pairs), fmean(differences), max(differences), same))
     return found
 
 
@@ -122,35 +122,6 @@ def faults(compared: Sequence[Compared], tolerance: float) -> list[str]:
     ]
 
 
-def _ask(http: httpx.Client, url: str, more: Mapping[str, Any], probe: Mapping[str, Any]) -> First:
-    body = {
-        **more,
-        "messages": probe["messages"],
-        "max_tokens": 1,
-        "temperature": 0,
-        "seed": 0,
-        "logprobs": True,
-        "top_logprobs": TOP,
-    }
-    what = f"the {probe['kind']} about question {probe['position']}"
-    try:
-        response = http.post(f"{url}/chat/completions", json=body)
-    except httpx.HTTPError as error:
-        raise ProbeFailed(f"{what}: {error!r}") from error
-    if not response.is_success:
-        raise ProbeFailed(f"{what}: status {response.status_code}, {response.text[:200]}")
-    try:
-        steps = response.json()["choices"][0]["logprobs"]["content"]
-        tokens = {one["token"]: one["logprob"] for one in steps[0]["top_logprobs"]}
-    except (KeyError, IndexError, TypeError) as error:
-        raise ProbeFailed(f"{what}: no log-probabilities in {response.text[:200]}") from error
-    return First(probe["kind"], probe["position"], tokens)
-
-
-def _likeliest(first: First) -> str:
-    return max(first.tokens, key=lambda token: first.tokens[token])
-
-
 def _difference(before: First, after: First) -> float:
-    token = _likeliest(before)
+    token = before.likeliest
     return abs(before.tokens[token] - after.tokens.get(token, min(after.tokens.values())))

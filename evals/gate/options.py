@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from evals.checkpoints import LOGPROB_TOLERANCE
 from evals.gate.client import API_KEY
 from evals.gate.validity import MOST_UNANSWERED
 from evals.serving.engines import ENGINES
-
-LOGPROB_TOLERANCE = 0.02
 
 EXAMPLES = """\
 exit status: 0 PASS, 1 FAIL, 2 INVALID or a usage error.

@@ -62,23 +62,30 @@ def paired(baseline: Sequence[float], candidate: Sequence[float], max_drop: floa
             f"found {len(baseline)} and {len(candidate)} scores, expected as many and more than 0"
         )
     before, after = np.asarray(baseline, float), np.asarray(candidate, float)
-    differences = after - before
+    differences, count = after - before, len(before)
     lost, won = int((differences < 0).sum()), int((differences > 0).sum())
-    few = lost + won < FEW_CHANGES
-    interval = _exact_interval(lost, won, len(before)) if few else _t_interval(differences)
-    drop_p = _exact_drop_p(lost, len(before), max_drop) if few else _t_drop_p(differences, max_drop)
+    if lost + won < FEW_CHANGES:
+        method = "exact (Clopper-Pearson, binomial)"
+        interval = _exact_interval(lost, won, count)
+        # A drop of the limit needs at least that share of lost questions.
+        drop_p = binomtest(lost, count, max_drop, alternative="less").pvalue
+    else:
+        method = "Student's t of paired differences"
+        described = DescrStatsW(differences)
+        interval = described.tconfint_mean(alpha=ALPHA)
+        _, drop_p, _ = described.ttest_mean(-max_drop, alternative="larger")
     return Paired(
-        count=len(before),
+        count=count,
         baseline=float(before.mean()),
         candidate=float(after.mean()),
         difference=float(differences.mean()),
         lost=lost,
         won=won,
-        interval=interval,
-        mcnemar_p=_mcnemar_p(lost, won),
-        drop_p=drop_p,
-        detectable_drop=detectable_drop(lost + won, len(before)),
-        method="exact (Clopper-Pearson, binomial)" if few else "Student's t of paired differences",
+        interval=(float(interval[0]), float(interval[1])),
+        mcnemar_p=float(mcnemar([[0, lost], [won, 0]], exact=True).pvalue),
+        drop_p=float(drop_p),
+        detectable_drop=detectable_drop(lost + won, count),
+        method=method,
     )
 
 
@@ -91,9 +98,8 @@ def detectable_drop(changed: int, count: int) -> float:
     if count < 2:
         return math.inf
     _, share = proportion_confint(changed, count, alpha=2 * ALPHA, method="beta")
-    spread = math.sqrt(share)
     effect = TTestPower().solve_power(nobs=count, alpha=ALPHA, power=POWER, alternative="larger")
-    return float(effect * spread)
+    return float(effect * math.sqrt(share))
 
 
 def share_interval(successes: int, count: int) -> tuple[float, float]:
@@ -102,27 +108,9 @@ def share_interval(successes: int, count: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _mcnemar_p(lost: int, won: int) -> float:
-    return float(mcnemar([[0, lost], [won, 0]], exact=True).pvalue)
-
-
-def _t_interval(differences: np.ndarray) -> tuple[float, float]:
-    low, high = DescrStatsW(differences).tconfint_mean(alpha=ALPHA)
-    return float(low), float(high)
-
-
-def _t_drop_p(differences: np.ndarray, max_drop: float) -> float:
-    _, p, _ = DescrStatsW(differences).ttest_mean(-max_drop, alternative="larger")
-    return float(p)
-
-
 def _exact_interval(lost: int, won: int, count: int) -> tuple[float, float]:
     """Of won less lost: each share's own interval, 97.5 %, so that both hold at 95 %."""
-    lost_low, lost_high = proportion_confint(lost, count, alpha=ALPHA / 2, method="beta")
-    won_low, won_high = proportion_confint(won, count, alpha=ALPHA / 2, method="beta")
-    return float(won_low - lost_high), float(won_high - lost_low)
-
-
-def _exact_drop_p(lost: int, count: int, max_drop: float) -> float:
-    """A drop of ``max_drop`` needs at least that share of lost questions: binomial, exact."""
-    return float(binomtest(lost, count, max_drop, alternative="less").pvalue)
+    (lost_low, lost_high), (won_low, won_high) = (
+        proportion_confint(each, count, alpha=ALPHA / 2, method="beta") for each in (lost, won)
+    )
+    return won_low - lost_high, won_high - lost_low

@@ -6,9 +6,9 @@ which takes seconds, and what is wrong with the options is to be said before.
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,53 +26,38 @@ class NoTask(ValueError):
     """lmms-eval has no such task, or none that the gate can add to."""
 
 
-@dataclass(frozen=True)
-class Questions:
-    """What is asked: a task of lmms-eval, and what of it.
-
-    Args:
-        task: name of the packaged task.
-        dataset: Parquet file or folder in place of the packaged data set, or None.
-        subjects: only these; all where empty. For MMMU-like data sets.
-        limit: only so many, from the first.
-        max_new_tokens: of each reply.
-        no_thinking: say to the chat template that the model is not to think.
-    """
-
-    task: str = "mmmu_val"
-    dataset: Path | None = None
-    subjects: tuple[str, ...] = ()
-    limit: int | None = None
-    max_new_tokens: int = 128
-    no_thinking: bool = False
-
-
-def write(questions: Questions, folder: Path) -> None:
-    """The task with what the gate adds, as lmms-eval reads it.
+def write(options: argparse.Namespace, folder: Path) -> None:
+    """The task of the options with what the gate adds, as lmms-eval reads it.
 
     Raises:
         NoTask: there is no such task.
     """
+    from lmms_eval.tasks import TaskManager
     from lmms_eval.utils import load_yaml_config
 
-    packaged = _packaged(questions.task)
+    found = TaskManager().task_index.get(options.task, {})
+    if found.get("type") != "task":
+        raise NoTask(
+            f"lmms-eval has no task {options.task!r}: python -m lmms_eval tasks lists them"
+        )
+    packaged = found["yaml_path"]
     config = load_yaml_config(str(packaged), mode="simple")
     # Functions are named by a tag of YAML, which lmms-eval's loader knows; the rest is JSON.
     lines = [f"include: {json.dumps(str(packaged))}", f"task: {GATE_TASK}", "tag: []"]
     lines += ["process_results_use_image: true", "process_docs: !function gate_task.process_docs"]
     if "process_results" in config:
         lines.append("process_results: !function gate_task.process_results")
-    if questions.dataset is not None:
+    if options.dataset is not None:
         split = config.get("test_split") or config.get("validation_split")
         if split is None:
             raise NoTask(f"{packaged} names no split")
-        files = {split: [str(file) for file in parquet_files(questions.dataset)]}
+        files = {split: [str(file) for file in parquet_files(options.dataset.resolve())]}
         lines += ["dataset_path: parquet", "dataset_name: null"]
         lines.append(f"dataset_kwargs: {json.dumps({'data_files': files})}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{GATE_TASK}.yaml").write_text("\n".join(lines) + "\n")
     shutil.copy(ADDED, folder / ADDED.name)
-    settings = {"packaged": str(packaged), "subjects": list(questions.subjects)}
+    settings = {"packaged": str(packaged), "subjects": list(options.subjects)}
     (folder / "gate.json").write_text(json.dumps(settings) + "\n")
 
 
@@ -83,12 +68,3 @@ def load(folder: Path) -> tuple[Any, Any]:
     manager = TaskManager(include_path=str(folder), include_defaults=False)
     task = get_task_dict([GATE_TASK], manager, "chat")[GATE_TASK]
     return task, task.test_docs() if task.has_test_docs() else task.validation_docs()
-
-
-def _packaged(task: str) -> Path:
-    from lmms_eval.tasks import TaskManager
-
-    found = TaskManager().task_index.get(task, {})
-    if found.get("type") != "task":
-        raise NoTask(f"lmms-eval has no task {task!r}: python -m lmms_eval tasks lists them")
-    return Path(found["yaml_path"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from scipy.stats import binomtest
@@ -34,6 +35,25 @@ class Arm:
     status: Sequence[Mapping[str, Any]] | None
     environment: Mapping[str, Any]
 
+    @property
+    def accuracy(self) -> float:
+        return fmean(sample.score for sample in self.samples)
+
+    @property
+    def replaced(self) -> list[str]:
+        """The modules that its status lines name."""
+        return sorted({one["name"] for line in self.status or () for one in line["modules"]})
+
+    @property
+    def features(self) -> set[str]:
+        """Those that were on in any of its processes."""
+        return {feature for line in self.status or () for feature in line["features"]}
+
+    @property
+    def runs_extension(self) -> bool:
+        """Whether the extension does something in one of its processes."""
+        return bool(self.replaced or self.features - {"linear"})
+
 
 def reasons(
     baseline: Arm,
@@ -56,14 +76,19 @@ def reasons(
     for arm in (baseline, candidate):
         found += _failed(arm) or _silent(arm, limit, most_unanswered)
     found += _unpaired(baseline, candidate)
-    found += _extension(baseline, candidate, features, trust_arms)
-    if min_accuracy is not None:
-        for arm in (baseline, candidate):
-            accuracy = sum(sample.score for sample in arm.samples) / len(arm.samples)
-            if accuracy < min_accuracy:
-                found.append(
-                    f"{arm.name} scored {accuracy:.3f}, expected at least {min_accuracy:.3f}"
-                )
+    if not trust_arms:
+        found += [
+            f"nothing tells whether {arm.name} runs the extension: name its status file"
+            f" (ENGINE_EXT_STATUS there) with --{arm.name}-status, or say --trust-arms"
+            for arm in (baseline, candidate)
+            if arm.status is None
+        ]
+    found += _extension(baseline, candidate, features or ())
+    found += [
+        f"{arm.name} scored {arm.accuracy:.3f}, expected at least {min_accuracy:.3f}"
+        for arm in (baseline, candidate)
+        if min_accuracy is not None and arm.accuracy < min_accuracy
+    ]
     return found
 
 
@@ -72,24 +97,24 @@ def warnings(baseline: Arm, candidate: Arm) -> list[str]:
     found = []
     for arm in (baseline, candidate):
         chances = [sample.chance for sample in arm.samples if sample.chance is not None]
-        right, count = sum(sample.score for sample in arm.samples), len(arm.samples)
+        count = len(arm.samples)
         if len(chances) == count:
-            chance = sum(chances) / count
-            if binomtest(round(right), count, chance, "greater").pvalue >= ALPHA:
+            right, chance = round(arm.accuracy * count), fmean(chances)
+            if binomtest(right, count, chance, "greater").pvalue >= ALPHA:
                 found.append(
-                    f"{arm.name} scored {right / count:.3f}, no better than chance"
+                    f"{arm.name} scored {arm.accuracy:.3f}, no better than chance"
                     f" ({chance:.3f}): what it does not see, it cannot lose"
                 )
-    if candidate.status and not any(map(_does, candidate.status)):
+    if candidate.status and not candidate.runs_extension:
         left = {one["reason"] for line in candidate.status for one in line.get("left_alone", ())}
         why = "; ".join(sorted(left)) or "no convolution to replace"
         found.append(f"the extension has nothing to do in {candidate.name}: {why}")
     return found
 
 
-def _does(line: Mapping[str, Any]) -> bool:
-    """Whether the extension does something in the process that wrote ``line``."""
-    return bool(line["modules"] or set(line["features"]) - {"linear"})
+def _failed(arm: Arm) -> list[str]:
+    failed = [sample.failure for sample in arm.samples if sample.failure]
+    return [f"{arm.name}: {len(failed)} requests failed, the first: {failed[0]}"] if failed else []
 
 
 def _silent(arm: Arm, limit: int, most: float) -> list[str]:
@@ -107,69 +132,42 @@ def _silent(arm: Arm, limit: int, most: float) -> list[str]:
     ]
 
 
-def _failed(arm: Arm) -> list[str]:
-    failed = [sample for sample in arm.samples if sample.failure]
-    if not failed:
-        return []
-    return [f"{arm.name}: {len(failed)} requests failed, the first: {failed[0].failure}"]
-
-
 def _unpaired(baseline: Arm, candidate: Arm) -> list[str]:
-    known = {arm.dataset for arm in (baseline, candidate) if arm.dataset}
-    if len(known) > 1:
+    if len({arm.dataset for arm in (baseline, candidate) if arm.dataset}) > 1:
         return ["the data set changed between the arms"]
     before = {sample.position: sample for sample in baseline.samples}
     after = {sample.position: sample for sample in candidate.samples}
     if alone := before.keys() ^ after.keys():
         return [f"{len(alone)} questions were asked of one arm only"]
-    other = [p for p in before if before[p].question != after[p].question]
-    if other:
-        names = ", ".join(before[p].name for p in other[:SHOWN])
+    pairs = [(before[position], after[position]) for position in before]
+    if other := [b.name for b, c in pairs if b.question != c.question]:
+        names = ", ".join(other[:SHOWN])
         return [f"{len(other)} questions are not the same in both arms: {names}"]
-    counted = [p for p in before if before[p].prompt_tokens != after[p].prompt_tokens]
-    if counted:
-        first = counted[0]
-        tokens = before[first].prompt_tokens, after[first].prompt_tokens
+    if counted := [(b, c) for b, c in pairs if b.prompt_tokens != c.prompt_tokens]:
+        b, c = counted[0]
         return [
-            f"{len(counted)} prompts have another number of tokens, the first"
-            f" {before[first].name}: {tokens[0]} and {tokens[1]}"
+            f"{len(counted)} prompts have another number of tokens, the first {b.name}:"
+            f" {b.prompt_tokens} and {c.prompt_tokens}"
         ]
     return []
 
 
-def _extension(
-    baseline: Arm, candidate: Arm, features: Sequence[str] | None, trust_arms: bool
-) -> list[str]:
+def _extension(baseline: Arm, candidate: Arm, wanted: Sequence[str]) -> list[str]:
     found = []
-    for arm in (baseline, candidate):
-        if arm.status is None and not trust_arms:
-            found.append(
-                f"nothing tells whether {arm.name} runs the extension: name its status file"
-                f" (ENGINE_EXT_STATUS there) with --{arm.name}-status, or say --trust-arms"
-            )
-    if baseline.status and any(map(_does, baseline.status)):
-        does = _replaced(baseline) or sorted(
-            {f for line in baseline.status for f in line["features"]}
+    if baseline.runs_extension:
+        does = ", ".join(baseline.replaced or sorted(baseline.features))
+        found.append(f"{BASELINE} ran the extension: {does}")
+    if candidate.status is not None and not candidate.status:
+        found.append(
+            f"{CANDIDATE} did not run the extension: no model of its was loaded with it (its"
+            " ENGINE_EXT_STATUS is empty)"
         )
-        found.append(f"{BASELINE} ran the extension: {', '.join(does)}")
-    if candidate.status is not None:
-        if not candidate.status:
-            found.append(
-                f"{CANDIDATE} did not run the extension: no model of its was loaded with it (its"
-                " ENGINE_EXT_STATUS is empty)"
-            )
-        missing = {name for line in candidate.status for name in _missing(line, features or ())}
-        if missing:
-            found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
+    missing = set()
+    for line in candidate.status or ():
+        there = OF_ENGINE.get(line["engine"], tuple(FEATURES))
+        # A name that is no feature at all is missing everywhere.
+        asked = {name for name in wanted if name in there or name not in FEATURES}
+        missing |= asked - set(line["features"])
+    if missing:
+        found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
     return found
-
-
-def _missing(line: Mapping[str, Any], features: Sequence[str]) -> set[str]:
-    """What was asked for, is there for the engine that wrote ``line``, and was not on."""
-    known = OF_ENGINE.get(line["engine"], tuple(FEATURES))
-    not_for_it = set(FEATURES) - set(known)
-    return set(features) - set(line["features"]) - not_for_it
-
-
-def _replaced(arm: Arm) -> list[str]:
-    return sorted({one["name"] for line in arm.status or () for one in line["modules"]})

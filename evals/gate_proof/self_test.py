@@ -15,8 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -30,35 +29,20 @@ from evals.gate_proof.faults import FAULTS, NO_FAULT, faulty_copies
 from evals.gate_proof.record import RESULTS, as_it_must_be, record
 from evals.serving.engines import ENGINES
 
-DTYPES = ("bfloat16", "float32")
+PROBES = 60  # images, and as many videos
 COLUMNS = {"image": "still_nats", "video": "clip_nats"}
 """Of the record, for each kind of probe: the names under which it was begun."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("families", nargs="*", metavar="FAMILY", help="default all")
-    parser.add_argument("--engine", choices=ENGINES, default="vllm")
-    parser.add_argument("--engine-python", type=Path, help="default that of .envs")
-    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=FAULTS, help="default all")
-    parser.add_argument("--probes", type=int, default=60, help="images, and as many videos")
-    add = parser.add_argument
-    add("--features", default=",".join(DEFAULT), help="of candidates (default %(default)s)")
-    add("--out", type=Path, metavar="FOLDER", help="keep the reports and replies here")
-    add("--dtype", choices=DTYPES, default=DTYPES[0], help="of both servers (default %(default)s)")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    python = options.engine_python or ENVIRONMENTS / options.engine / "bin" / "python"
-    console = Console()
-    wrong = []
-    for family in options.families or checkpoints.FAMILIES:
-        with kept_or_temporary(options.out) as folder:
-            run = Run(options, python, family, folder / family)
-            for fault, result in run.results(options.faults):
-                row = summarised(options, family, fault, result)
-                file = record(options.results, row)
+    options = _options()
+    console, wrong = Console(), []
+    with tempfile.TemporaryDirectory(prefix="engine_ext-self-test-") as temporary:
+        for family in options.families or checkpoints.FAMILIES:
+            folder = (options.out or Path(temporary)).resolve() / family
+            for fault, result in _results(options, family, folder):
+                row = _row(options, family, fault, result)
+                file = record(RESULTS, row)
                 console.print(f"{family}, {fault}: {row['verdict']} {row['reasons'][:150]}")
                 if not as_it_must_be(row):
                     wrong.append(f"{family}, {fault}")
@@ -68,72 +52,73 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-@contextmanager
-def kept_or_temporary(folder: Path | None) -> Iterator[Path]:
-    if folder is not None:
-        yield folder.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="engine_ext-self-test-") as name:
-        yield Path(name)
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("families", nargs="*", metavar="FAMILY", help="default all")
+    add("--engine", choices=ENGINES, default="vllm")
+    add("--engine-python", type=Path, help="default that of .envs")
+    add("--faults", nargs="*", choices=FAULTS, default=FAULTS, help="default all")
+    add("--features", default=",".join(DEFAULT), help="of candidates (default %(default)s)")
+    add("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="of both servers")
+    add("--out", type=Path, metavar="FOLDER", help="keep the reports and replies here")
+    options = parser.parse_args()
+    options.engine_python = (
+        options.engine_python or ENVIRONMENTS / options.engine / "bin" / "python"
+    )
+    return options
 
 
-class Run:
-    """One family on one engine: the baseline, and candidates against it."""
+def _results(
+    options: argparse.Namespace, family: str, folder: Path
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Each of the faults the family can have, and the report of the gate; none comes first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    questions = folder / "questions.parquet"
+    dataset(family).to_parquet(questions)
 
-    def __init__(
-        self, options: argparse.Namespace, python: Path, family: str, folder: Path
-    ) -> None:
-        self.options, self.python, self.family, self.folder = options, python, family, folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self.questions = folder / "questions.parquet"
-        dataset(family).to_parquet(self.questions)
-
-    def results(self, faults: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Each of the faults the family can have, and the report of the gate; none comes first."""
-        yield NO_FAULT, self._gate(NO_FAULT, [])
-        baseline = self.folder / NO_FAULT / "baseline" / "samples.jsonl"
-        for fault, copy in faulty_copies(self.family, self.folder, faults):
-            given = ["--baseline-samples", str(baseline), "--candidate-model", str(copy)]
-            yield fault, self._gate(fault, given)
-            shutil.rmtree(copy)
-
-    def _gate(self, name: str, given: list[str]) -> Mapping[str, Any]:
-        out = self.folder / name.replace(" ", "-")
+    def gate(fault: str, *given: str) -> Mapping[str, Any]:
+        out = folder / fault.replace(" ", "-")
         command = [
             *(sys.executable, "-m", "evals.gate", "--cpu"),
-            *("--engine", self.options.engine, "--features", self.options.features),
-            *("--engine-python", str(self.python), "--model", str(checkpoints.path(self.family))),
-            *("--dataset", str(self.questions), "--max-new-tokens", "8", "--out", str(out)),
-            *("--logprobs", str(self.options.probes), *given, "--", "--dtype", self.options.dtype),
+            *("--engine", options.engine, "--engine-python", str(options.engine_python)),
+            *("--features", options.features, "--model", str(checkpoints.path(family))),
+            *("--dataset", str(questions), "--max-new-tokens", "8", "--out", str(out)),
+            *("--logprobs", str(PROBES), *given, "--", "--dtype", options.dtype),
         ]
         subprocess.run(command, check=False)
-        found: dict[str, Any] = json.loads((out / "report.json").read_text())
-        return found
+        report: dict[str, Any] = json.loads((out / "report.json").read_text())
+        return report
+
+    yield NO_FAULT, gate(NO_FAULT)
+    baseline = str(folder / NO_FAULT / "baseline" / "samples.jsonl")
+    for fault, copy in faulty_copies(family, folder, options.faults):
+        yield fault, gate(fault, "--baseline-samples", baseline, "--candidate-model", str(copy))
+        shutil.rmtree(copy)
 
 
-def summarised(
+def _row(
     options: argparse.Namespace, family: str, fault: str, result: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The line of the record."""
     overall = result["overall"] or {}
-    candidate = result["arms"].get("candidate", {}).get("environment", {})
-    kinds = {one["kind"]: one for one in result["logprobs"]}
+    environment = result["arms"].get("candidate", {}).get("environment", {})
     row = {
         "date": date.today().isoformat(),
         "engine": options.engine,
-        "version": str(candidate.get(options.engine)).partition("+")[0],
+        "version": str(environment.get(options.engine)).partition("+")[0],
         "family": family,
         "fault": fault,
         "features": options.features,
         "dtype": options.dtype,
         "verdict": result["verdict"],
         "questions": overall.get("count"),
-        "baseline": overall.get("baseline"),
-        "candidate": overall.get("candidate"),
-        "lost": overall.get("lost"),
-        "won": overall.get("won"),
-        "identical": overall.get("identical"),
     }
+    figures = ("baseline", "candidate", "lost", "won", "identical")
+    row |= {name: overall.get(name) for name in figures}
+    kinds = {one["kind"]: one for one in result["logprobs"]}
     for kind, column in COLUMNS.items():
         row[column] = kinds.get(kind, {}).get("mean")
         row[f"{column}_most"] = kinds.get(kind, {}).get("largest")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evals.pages import in_order, table, titled
+from evals.records import read_all
 from evals.reliability import record, soak
 
 HOLDS = {
@@ -25,7 +26,7 @@ def drawn(folder: Path = record.RESULTS) -> dict[str, str]:
     Raises:
         ValueError: a recorded test has failed.
     """
-    rows = [row for file in sorted(folder.glob("*.csv")) for row in record.read(file)]
+    rows = read_all(folder)
     failed = [
         f"{row['engine']} {row['version']}: {row['row']}" for row in rows if row["failed"] != "0"
     ]
@@ -56,7 +57,8 @@ def shown(rows: list[Mapping[str, str]], holds: str) -> str:
         what = "stock cannot" if text.startswith("stock cannot") else holds
         return f"{what} ({notes.index(text) + 1})"
 
-    statements = dict.fromkeys(row["row"] for row in rows)
+    ordered = sorted((row["engine"], row["version"], row["row"]) for row in rows)
+    statements = dict.fromkeys(statement for *_, statement in ordered)
     lines = [[s, *(cell(*engine, s) for engine in engines)] for s in statements]
     text = table(["", *(titled(*engine) for engine in engines)], lines)
     below = [f"{number}. {note}" for number, note in enumerate(notes, start=1)]

@@ -6,13 +6,14 @@ an argument of the test. ``record_property("found", text)`` adds what came of it
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from evals.records import replace
+
 RESULTS = Path(__file__).parent / "results"
-COLUMNS = ("engine", "version", "table", "row", "tests", "failed", "found")
+KEY = ("table", "row")
 
 
 @dataclass
@@ -42,27 +43,16 @@ class Record:
         Returns:
             The file, ``<engine>-<version>.csv``.
         """
-        file = folder / f"{engine}-{version}.csv"
-        rows = {(row["table"], row["row"]): row for row in read(file)} if file.exists() else {}
-        for (table, row), shown in self._rows.items():
-            rows[table, row] = {
+        rows = [
+            {
                 "engine": engine,
                 "version": version,
                 "table": table,
                 "row": row,
-                "tests": str(shown.tests),
-                "failed": str(shown.failed),
+                "tests": shown.tests,
+                "failed": shown.failed,
                 "found": "; ".join(shown.found),
             }
-        folder.mkdir(parents=True, exist_ok=True)
-        with file.open("w", newline="") as output:
-            writer = csv.DictWriter(output, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows[key] for key in sorted(rows))
-        return file
-
-
-def read(file: Path) -> list[Mapping[str, str]]:
-    """The rows of a record, in the order of the file."""
-    with file.open(newline="") as rows:
-        return list(csv.DictReader(rows))
+            for (table, row), shown in self._rows.items()
+        ]
+        return replace(folder / f"{engine}-{version}.csv", rows, KEY)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from openai import OpenAI
+from evals.checkpoints import LOGPROB_TOLERANCE
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,10 @@ class Reply:
     tokens: tuple[str, ...]
     logprobs: tuple[float, ...]
     prompt_tokens: int
+
+    def difference(self, other: Reply) -> float:
+        """The most that log-probabilities differ by, of two replies of the same tokens."""
+        return max(abs(a - b) for a, b in zip(self.logprobs, other.logprobs, strict=True))
 
 
 def ask(
@@ -44,3 +52,14 @@ def ask(
         logprobs=tuple(step.logprob for step in steps),
         prompt_tokens=completion.usage.prompt_tokens,
     )
+
+
+def differences(stock: Mapping[str, Reply], replies: Mapping[str, Reply]) -> list[str]:
+    """Where replies are not those of stock: tokens equal, log-probabilities near."""
+    found = []
+    for name, reply in replies.items():
+        if reply.tokens != stock[name].tokens:
+            found.append(f"{name}: {reply.text!r}, stock says {stock[name].text!r}")
+        elif (difference := stock[name].difference(reply)) > LOGPROB_TOLERANCE:
+            found.append(f"{name}: log-probabilities differ by {difference:.3f}")
+    return found

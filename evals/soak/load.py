@@ -92,61 +92,41 @@ def run(
         LoadFailed: Locust ended early or with an error of its own.
         ServerFailed: the server ended.
     """
-    process = _process_of(server)
     answers, log = (requests.with_suffix(end) for end in (".answers.jsonl", ".locust.log"))
+    command = [
+        *(str(python), "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"),
+        *("--host", server.url, "--users", str(load.users), "--spawn-rate", str(load.users)),
+        *("--run-time", f"{load.seconds:.0f}s", "--stop-timeout", str(LAST_ANSWERS)),
+    ]
     environ = {
         **os.environ,
         "SOAK_REQUESTS": str(requests),
         "SOAK_ANSWERS": str(answers),
         "SOAK_RATE_OF_USER": str(load.rate / load.users),
     }
-    samples = []
+    process, samples = psutil.Process(server.process.pid), []
     with log.open("w") as output:
-        locust = subprocess.Popen(
-            _command(python, server, load), stdout=output, stderr=subprocess.STDOUT, env=environ
-        )
+        locust = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environ)
         begun = time.monotonic()
         try:
             while locust.poll() is None:
-                if process.status() == psutil.STATUS_ZOMBIE:  # nobody has asked for its status yet
+                if not server.is_running():
                     raise ServerFailed(f"the server ended; see {server.log}")
                 taken = sample(process, time.monotonic() - begun)
                 if taken.seconds <= load.seconds:
                     samples.append(taken)
                 tick(taken.seconds, taken.mib)
-                _wait(locust, EVERY - (time.monotonic() - begun) % EVERY)
+                with suppress(subprocess.TimeoutExpired):
+                    locust.wait(EVERY - (time.monotonic() - begun) % EVERY)
         finally:
-            _stop(locust)
+            locust.terminate()  # does nothing where it has ended
+            try:
+                locust.wait(10)
+            except subprocess.TimeoutExpired:
+                locust.kill()
+                locust.wait()
     # Locust's status is 1 when a request failed, which is for the caller to judge.
     if locust.returncode not in (0, 1) or time.monotonic() - begun < 0.9 * load.seconds:
         end = "\n".join(log.read_text().splitlines()[-20:])
         raise LoadFailed(f"Locust ended with status {locust.returncode}; the end of {log}:\n{end}")
     return [json.loads(line) for line in answers.read_text().splitlines()], samples
-
-
-def _command(python: Path, server: Server, load: Load) -> list[str]:
-    return [
-        *(str(python), "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary"),
-        *("--host", server.url, "--users", str(load.users), "--spawn-rate", str(load.users)),
-        *("--run-time", f"{load.seconds:.0f}s", "--stop-timeout", str(LAST_ANSWERS)),
-    ]
-
-
-def _process_of(server: Server) -> psutil.Process:
-    """The server is the child of this process that was started with the port of its address."""
-    flag = f"--port={server.url.rsplit(':', 1)[1]}"
-    return next(child for child in psutil.Process().children() if flag in child.cmdline())
-
-
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(seconds)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
-        _wait(process, 10)
-    if process.poll() is None:
-        process.kill()
-        process.wait()

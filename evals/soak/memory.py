@@ -31,13 +31,13 @@ class Growth:
     """A straight line through the samples: its slope and what the fit leaves open of it.
 
     The standard error takes samples as independent. They are not quite, so it is a lower bound.
+    ``fitted_start_mib`` is the line at the first sample fitted.
     """
 
     mib_per_hour: float
     standard_error: float
-    samples: int
-    start_mib: float
-    """The line at the first sample fitted."""
+    fitted_samples: int
+    fitted_start_mib: float
 
 
 def sample(process, seconds: float) -> Sample:
@@ -56,25 +56,21 @@ def growth(samples: Sequence[Sample], process: str | None = None) -> Growth | No
 
     None for fewer than four samples of it.
     """
+    from scipy.stats import linregress
+
     begin = SETTLING * samples[-1].seconds if samples else 0.0
     fitted = [one for one in samples if one.seconds >= begin]
     fitted = [one for one in fitted if process is None or process in one.processes]
     if len(fitted) < 4:
         return None
     hours = np.array([one.seconds for one in fitted]) / 3600
-    mib = np.array([one.mib if process is None else one.processes[process] for one in fitted])
-    (slope, base), covariance = np.polyfit(hours, mib, 1, cov=True)
-    return Growth(
-        mib_per_hour=float(slope),
-        standard_error=float(np.sqrt(covariance[0, 0])),
-        samples=len(fitted),
-        start_mib=float(base + slope * hours[0]),
-    )
+    mib = [one.mib if process is None else one.processes[process] for one in fitted]
+    line = linregress(hours, mib)
+    start = line.intercept + line.slope * hours[0]
+    return Growth(float(line.slope), float(line.stderr), len(fitted), float(start))
 
 
 def thinned(samples: Sequence[Sample], limit: int = 120) -> list[Sample]:
     """At most ``limit`` samples, evenly spaced, the first and the last among them."""
-    if len(samples) <= limit:
-        return list(samples)
-    chosen = np.linspace(0, len(samples) - 1, limit).round().astype(int)
+    chosen = np.linspace(0, len(samples) - 1, min(limit, len(samples))).round().astype(int)
     return [samples[i] for i in chosen]

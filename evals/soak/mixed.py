@@ -20,7 +20,6 @@ SHARES = {"image": 45, "two images": 10, "video": 10, "text": 13, "odd": 22}
 """Of a hundred requests; the odd ones take turns."""
 WELL_FORMED = tuple(kind for kind in SHARES if kind != "odd")
 MAX_TOKENS = 4
-REFERENCE_SEED = 0  # the reference questions are of this seed of `held_out`, the mix of later ones
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,10 @@ def chat(kind: str, content: Any, answer: str | None = None) -> Request:
 
 
 def requests(family: str, count: int, seed: int = 1) -> Iterator[Request]:
-    """``count`` requests in an order that ``seed`` draws."""
+    """``count`` requests in an order that ``seed`` draws.
+
+    Pictures are of this seed of ``held_out`` and later ones; the reference questions, of seed 0.
+    """
     rng = random.Random(seed)
     stills, clips = _pictures(family, False, seed), _pictures(family, True, seed)
     odd = itertools.cycle([chat(kind, content()) for kind, content in ODD.items()])
@@ -63,24 +65,9 @@ def requests(family: str, count: int, seed: int = 1) -> Iterator[Request]:
             yield chat(kind, chat_content(question), question.answer)
 
 
-def reference(family: str) -> dict[str, Any]:
-    """The content of the messages asked before and after, by kind."""
-    questions = held_out(limit=12, seed=REFERENCE_SEED, side=checkpoints.side(family))
-    stills = [question for question in questions if not question.is_video]
-    clip = next(question for question in questions if question.is_video)
-    (first, text), (second, _) = chat_content(stills[0]), chat_content(stills[1])
-    return {
-        "image": [first, text],
-        "another image": chat_content(stills[5]),
-        "two images": [first, second, text],
-        "text": text["text"],
-        "video": chat_content(clip),
-    }
-
-
 def _pictures(family: str, is_video: bool, seed: int) -> Iterator[Question]:
     """Questions about new pictures without end, small ones and large ones."""
-    for draw in itertools.count(REFERENCE_SEED + seed):
+    for draw in itertools.count(seed):
         for question in held_out(seed=draw, side=checkpoints.side(family)):
             if question.is_video == is_video:
                 yield question

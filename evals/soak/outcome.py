@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evals.checkpoints import LOGPROB_TOLERANCE, SHARE_RIGHT
+from evals.checkpoints import SHARE_RIGHT
+from evals.serving.asking import differences
 from evals.soak.memory import Sample, growth
 from evals.soak.mixed import WELL_FORMED
 from evals.soak.odd import MALFORMED, ODD
+
+if TYPE_CHECKING:
+    from evals.soak.course import Soaked
+    from evals.soak.load import Load
 
 SHARE_SENT = 0.95
 ENOUGH = 10 * len((*WELL_FORMED, *ODD))
@@ -60,6 +65,21 @@ def share_right(answers: Iterable[Mapping[str, Any]]) -> float:
     return right / len(asked) if asked else 0.0
 
 
+def faults(soaked: Soaked, found: Sequence[Kind], load: Load, extension: str) -> list[str]:
+    """Everything that is not as it must be, in words; empty when all is well."""
+    warm_up = answer_faults(soaked.warm_up, kinds(soaked.warm_up), due=0) if soaked.warm_up else []
+    every = [
+        *(f"before, {fault}" for fault in differences(soaked.stock, soaked.before)),
+        *(f"after, {fault}" for fault in differences(soaked.stock, soaked.after)),
+        *(f"warm-up: {fault}" for fault in warm_up),
+        *answer_faults(soaked.answers, found, load.due),
+        *memory_faults(soaked.samples, load.minutes),
+    ]
+    if bool(soaked.replaced) != (extension == "on"):
+        every.append(f"the status file names {len(soaked.replaced)} replaced modules")
+    return every
+
+
 def answer_faults(
     answers: Sequence[Mapping[str, Any]], found: Sequence[Kind], due: float
 ) -> list[str]:
@@ -96,22 +116,6 @@ def stock_oddities(found: Iterable[Kind]) -> list[str]:
     ]
 
 
-def reply_faults(when: str, stock: Mapping[str, Any], replies: Mapping[str, Any]) -> list[str]:
-    """Where reference replies are not those of stock: tokens equal, log-probabilities near."""
-    faults = []
-    for name, reply in replies.items():
-        if reply.tokens != stock[name].tokens:
-            faults.append(f"{when}, {name}: {reply.text!r}, stock says {stock[name].text!r}")
-        elif (difference := logprob_difference(stock[name], reply)) > LOGPROB_TOLERANCE:
-            faults.append(f"{when}, {name}: log-probabilities differ by {difference:.3f}")
-    return faults
-
-
-def logprob_difference(one: Any, other: Any) -> float:
-    """The largest difference of the log-probabilities of two replies of the same tokens."""
-    return max(abs(a - b) for a, b in zip(one.logprobs, other.logprobs, strict=True))
-
-
 def memory_faults(samples: Sequence[Sample], minutes: float) -> list[str]:
     """A process that ended, and memory that grows by a run that is long enough to tell."""
     faults = []
@@ -122,7 +126,7 @@ def memory_faults(samples: Sequence[Sample], minutes: float) -> list[str]:
     grown = growth(samples)
     if grown is None:
         return [*faults, "too few samples of the memory"]
-    if grown.mib_per_hour - 2 * grown.standard_error > GROWTH_LIMIT * grown.start_mib:
+    if grown.mib_per_hour - 2 * grown.standard_error > GROWTH_LIMIT * grown.fitted_start_mib:
         faults.append(f"memory grows by {grown.mib_per_hour:.0f} MiB/h")
     return faults
 

@@ -5,30 +5,19 @@
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg")
-from matplotlib import pyplot
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("result", type=Path, help="a file written by evals.soak")
-    parser.add_argument("picture", type=Path, help="PNG file to write")
-    options = parser.parse_args()
-    options.picture.parent.mkdir(parents=True, exist_ok=True)
-    draw(json.loads(options.result.read_text()), options.picture)
+from matplotlib.figure import Figure
 
 
 def draw(result: dict, file: Path) -> None:
     memory = result["memory"]
     minutes = [seconds / 60 for seconds, _ in memory["seconds_mib"]]
     mib = [value for _, value in memory["seconds_mib"]]
-    figure, axes = pyplot.subplots(figsize=(7, 2.8), dpi=100, layout="constrained")
+    figure = Figure(figsize=(7, 2.8), dpi=100, layout="constrained")
+    axes = figure.subplots()
     axes.plot(minutes, mib, color="tab:blue", linewidth=1, label="resident, all processes")
     if memory["mib_per_hour"] is not None:
         begin, end = 0.2 * minutes[-1], minutes[-1]
@@ -45,8 +34,9 @@ def draw(result: dict, file: Path) -> None:
     )
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
+    file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
 
 
 if __name__ == "__main__":
-    main()
+    draw(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))

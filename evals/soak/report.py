@@ -1,53 +1,85 @@
-"""The result of a soak as a file and as a table."""
+"""The result of a soak: what is kept of it, and what is printed."""
 
 from __future__ import annotations
 
-import json
+import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import engine_ext
 from engine_ext.installed import installed_version
-from evals.serving.asking import Reply
-from evals.soak.arm import ON, PROMPT, Refusal
-from evals.soak.course import Soak
-from evals.soak.memory import Growth, Sample, growth, thinned
+from evals.soak import outcome
+from evals.soak.course import Soaked
+from evals.soak.memory import Sample, growth, thinned
 from evals.soak.odd import ODD
-from evals.soak.outcome import Kind, logprob_difference, statuses_text
+from evals.soak.outcome import Kind, statuses_text
+from evals.soak.server import Refusal
 
-RESULTS = Path(__file__).parent / "results"
+UNKNOWN = {
+    "mib_per_hour": None,
+    "standard_error": None,
+    "fitted_samples": 0,
+    "fitted_start_mib": None,
+}
+"""Growth where there are too few samples."""
 
 
-def name(soak: Soak) -> str:
+def name(options: argparse.Namespace) -> str:
     """The name of the result's file, without its ending."""
-    extension = "" if soak.extension == ON else "-stock"
-    malloc = "" if soak.malloc == PROMPT else f"-{soak.malloc}-malloc"
-    return f"{soak.engine.name}-{installed_version(soak.engine.name)}{extension}{malloc}"
+    extension = "" if options.extension == "on" else "-stock"
+    malloc = "" if options.malloc == "prompt" else f"-{options.malloc}-malloc"
+    return f"{options.engine}-{installed_version(options.engine)}{extension}{malloc}"
 
 
-def heading(soak: Soak) -> dict[str, Any]:
-    """What was run."""
+def result(
+    options: argparse.Namespace, soaked: Soaked, found: Sequence[Kind], faults: Sequence[str]
+) -> dict[str, Any]:
+    """What was run and what came of it, as JSON has it."""
     return {
         "date": date.today().isoformat(),
-        "engine": soak.engine.name,
-        "version": installed_version(soak.engine.name),
-        "family": soak.family,
-        "extension": soak.extension,
-        "malloc": soak.malloc,
+        "engine": options.engine,
+        "version": installed_version(options.engine),
+        "family": options.family,
+        "extension": options.extension,
+        "malloc": options.malloc,
         "engine_ext": engine_ext.__version__,
         "torch": torch.__version__,
-        "minutes": soak.load.minutes,
-        "rate": soak.load.rate,
-        "users": soak.load.users,
+        "minutes": options.minutes,
+        "rate": options.rate,
+        "users": options.users,
+        "faults": list(faults),
+        "warm_up_requests": len(soaked.warm_up),
+        "requests": len(soaked.answers),
+        "share_right": round(outcome.share_right(soaked.answers), 4),
+        "reference": [_reference(kind, soaked) for kind in soaked.stock],
+        "replaced": [module["name"] for module in soaked.replaced],
+        "stock_oddities": outcome.stock_oddities(found),
+        "kinds": [_kind(kind, soaked.refusals) for kind in found],
+        "memory": _memory(soaked.samples),
     }
 
 
-def kind_row(kind: Kind, stock: Mapping[str, Refusal]) -> dict[str, Any]:
+def _reference(kind: str, soaked: Soaked) -> dict[str, Any]:
+    """Stock's reply to a reference question, and whether the others are the same."""
+    stock, others = soaked.stock[kind], {"before": soaked.before, "after": soaked.after}
+    equal = {when: replies[kind].tokens == stock.tokens for when, replies in others.items()}
+    differences = [stock.difference(others[when][kind]) for when, same in equal.items() if same]
+    return {
+        "kind": kind,
+        "text": stock.text,
+        "equal": equal,
+        "logprob_difference": max(differences, default=None),
+    }
+
+
+def _kind(kind: Kind, stock: Mapping[str, Refusal]) -> dict[str, Any]:
     row = {
         "kind": kind.name,
         "malformed": kind.is_malformed,
@@ -63,99 +95,60 @@ def kind_row(kind: Kind, stock: Mapping[str, Refusal]) -> dict[str, Any]:
     return row
 
 
-def reference_rows(
-    stock: Mapping[str, Reply], before: Mapping[str, Reply], after: Mapping[str, Reply]
-) -> list[dict[str, Any]]:
-    """Each reference question: stock's reply, and whether the others are the same."""
-    rows = []
-    for kind, reply in stock.items():
-        others = {"before": before[kind], "after": after[kind]}
-        equal = {when: other.tokens == reply.tokens for when, other in others.items()}
-        same = [other for when, other in others.items() if equal[when]]
-        rows.append(
-            {
-                "kind": kind,
-                "text": reply.text,
-                "equal": equal,
-                "logprob_difference": max(
-                    (logprob_difference(reply, o) for o in same), default=None
-                ),
-            }
-        )
-    return rows
-
-
-def memory_row(samples: Sequence[Sample]) -> dict[str, Any]:
+def _memory(samples: Sequence[Sample]) -> dict[str, Any]:
     """The growth of the server and of each of its processes, and the samples thinned out."""
     if not samples:
         return {}
+
+    def grown(process: str | None = None) -> dict[str, Any]:
+        line = growth(samples, process)
+        return dict(UNKNOWN) if line is None else {k: round(v, 2) for k, v in asdict(line).items()}
+
     first, last = samples[0].processes, samples[-1].processes
     return {
-        **_growth_row(growth(samples)),
+        **grown(),
         "processes": [
-            {"name": name, "first_mib": round(mib, 1), **_growth_row(growth(samples, name))}
-            for name, mib in first.items()
+            {"name": process, "first_mib": round(mib, 1), **grown(process)}
+            for process, mib in first.items()
         ],
         "ended": sorted(set(first) - set(last)),
         "seconds_mib": [[round(one.seconds, 1), round(one.mib, 1)] for one in thinned(samples)],
     }
 
 
-def _growth_row(grown: Growth | None) -> dict[str, Any]:
-    return {
-        "mib_per_hour": None if grown is None else round(grown.mib_per_hour, 2),
-        "standard_error": None if grown is None else round(grown.standard_error, 2),
-        "fitted_samples": 0 if grown is None else grown.samples,
-        "fitted_start_mib": None if grown is None else round(grown.start_mib, 1),
-    }
-
-
-def write(folder: Path, file_name: str, result: Mapping[str, Any]) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{file_name}.json"
-    file.write_text(json.dumps(result, indent=1) + "\n")
-    return file
-
-
-def table(title: str, found: Sequence[Kind]) -> Table:
-    drawn = Table(title=title)
+def show(console: Console, kept: Mapping[str, Any], found: Sequence[Kind]) -> None:
+    """The answers by kind, and what else came of it in words."""
+    table = Table(title=f"{kept['engine']}, {kept['family']}, extension {kept['extension']}")
     for column in ("request", "count", "statuses", "stock", "p50 ms", "p95 ms"):
-        drawn.add_column(column, justify="left" if column == "request" else "right")
+        table.add_column(column, justify="left" if column == "request" else "right")
     for kind in found:
-        drawn.add_row(
-            kind.name,
-            str(kind.count),
-            statuses_text(kind.statuses),
-            str(kind.expected) if kind.name in ODD else "",
-            f"{kind.median_ms:.0f}",
-            f"{kind.p95_ms:.0f}",
-        )
-    return drawn
+        stock = str(kind.expected) if kind.name in ODD else ""
+        times = f"{kind.median_ms:.0f}", f"{kind.p95_ms:.0f}"
+        table.add_row(kind.name, str(kind.count), statuses_text(kind.statuses), stock, *times)
+    console.print(table)
+    for line in _lines(kept):
+        console.print(escape(line), highlight=False)
+    for fault in kept["faults"]:
+        console.print(f"[red]{escape(fault)}")
+    said = f"[red]{len(kept['faults'])} faults" if kept["faults"] else "[green]nothing went wrong"
+    console.print(said)
 
 
-def lines(result: Mapping[str, Any]) -> list[str]:
-    """What else came of it, in words."""
-    memory = result["memory"]
-    return [
-        f"{result['requests']} requests, {result['share_right']:.1%} of the answers right",
-        *(_reference_line(row) for row in result["reference"]),
-        *result["stock_oddities"],
-        _memory_line("memory", memory),
-        *(_memory_line(f"  {process['name']}", process) for process in memory["processes"]),
-    ]
-
-
-def _reference_line(row: Mapping[str, Any]) -> str:
-    verdict = "the same" if all(row["equal"].values()) else "not the same"
-    difference = row["logprob_difference"]
-    near = "" if difference is None else f", log-probabilities within {difference:.4f}"
-    return f"{row['kind']}: stock says {row['text']!r}, {verdict} before and after{near}"
-
-
-def _memory_line(title: str, row: Mapping[str, Any]) -> str:
-    if row["mib_per_hour"] is None:
-        return f"{title}: too few samples"
-    return (
-        f"{title}: {row['mib_per_hour']:+.1f} MiB/h, standard error {row['standard_error']:.1f}, "
-        f"from {row['fitted_start_mib']:.0f} MiB"
-    )
+def _lines(kept: Mapping[str, Any]) -> list[str]:
+    found = [f"{kept['requests']} requests, {kept['share_right']:.1%} of the answers right"]
+    for row in kept["reference"]:
+        verdict = "the same" if all(row["equal"].values()) else "not the same"
+        difference = row["logprob_difference"]
+        near = "" if difference is None else f", log-probabilities within {difference:.4f}"
+        found.append(f"{row['kind']}: stock says {row['text']!r}, {verdict} before and after{near}")
+    found += kept["stock_oddities"]
+    memory = kept["memory"]
+    for row in ({"name": "memory", **UNKNOWN, **memory}, *memory.get("processes", ())):
+        grown = "too few samples"
+        if row["mib_per_hour"] is not None:
+            grown = f"{row['mib_per_hour']:+.1f} MiB/h, standard error {row['standard_error']:.1f}"
+            grown += f", from {row['fitted_start_mib']:.0f} MiB"
+        found.append(f"{row['name']}: {grown}")
+    if kept["minutes"] < outcome.SHORTEST_FIT:
+        found.append(f"growth is judged from {outcome.SHORTEST_FIT} minutes on")
+    return found

@@ -9,11 +9,11 @@ from typing import Any
 
 from engine_ext import launches, status, status_file
 from evals import checkpoints
+from evals.checkpoints.questions import conversations
 from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
 from evals.serving.servers import free_port, running
 from tests.engines.limits import NAME, settings
-from tests.engines.requests import conversations
 
 START_SECONDS = 900
 """Five processes that import an engine on two cores that others use too."""

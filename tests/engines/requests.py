@@ -1,4 +1,4 @@
-"""What the tests ask a served model: every shape a request can have, and pictures of every kind."""
+"""What else the tests ask a served model: pictures of every kind."""
 
 from __future__ import annotations
 
@@ -17,25 +17,6 @@ SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
 MODES = ["1", "L", "RGBA", "P", "I;16"]
 TURNED = 6
 """What EXIF says of a picture that is to be turned to the right."""
-
-
-def conversations(family: str, skip: int = 0, video: bool = True) -> dict[str, Any]:
-    """The content of one user message by name: an image, two, a text and, if wanted, a video.
-
-    The images are held-out questions of the checkpoints, small and large; ``skip`` passes over as
-    many, for images that a server has not seen.
-    """
-    questions = held_out(limit=skip + 12, side=checkpoints.side(family))[skip:]
-    images = [question for question in questions if not question.is_video]
-    video_question = next(question for question in questions if question.is_video)
-    (first, text), (second, _) = chat_content(images[0]), chat_content(images[1])
-    found = {
-        "image": [first, text],
-        "another image": chat_content(images[5]),
-        "two images": [first, second, text],
-        "text": text["text"],
-    }
-    return {**found, "video": chat_content(video_question)} if video else found
 
 
 def pictures(family: str, video: bool = True) -> dict[str, Any]:

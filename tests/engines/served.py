@@ -13,12 +13,13 @@ import pytest
 
 from engine_ext import launches, status, status_file
 from evals import PROJECT, checkpoints
+from evals.checkpoints.questions import conversations
 from evals.media.images import png
 from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
 from evals.serving.servers import Server, cpu_server
 from tests.engines.limits import DEFAULT, NAME, OFF, ON, families, serves_video, settings
-from tests.engines.requests import conversations, pictures
+from tests.engines.requests import pictures
 
 CANDIDATES = {
     "off": OFF,

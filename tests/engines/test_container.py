@@ -12,11 +12,11 @@ import pytest
 
 from engine_ext import launches, status, status_file
 from evals import PROJECT, checkpoints
+from evals.checkpoints.questions import conversations
 from evals.serving.asking import ask
 from evals.serving.engines import ENGINES
 from evals.serving.servers import cpu_server
 from tests.engines.limits import HAS_PIXELS, NAME, settings, slow
-from tests.engines.requests import conversations
 
 pytestmark = [slow, pytest.mark.skipif(not HAS_PIXELS, reason="tried on newer engines")]
 

@@ -10,10 +10,10 @@ import httpx
 
 from evals import checkpoints
 from evals.checkpoints.copies import copy_without_weights
+from evals.checkpoints.questions import conversations
 from evals.serving.asking import Reply, ask
 from evals.serving.servers import Server
 from tests.engines.damage import changed
-from tests.engines.requests import conversations
 
 FAMILY = "glm4v"  # its projection has a bias
 KINDS = ["image", "two images", "text"]

@@ -6,11 +6,11 @@ import pytest
 
 from engine_ext import status
 from evals import checkpoints
+from evals.checkpoints.questions import conversations
 from evals.serving.asking import ask
 from evals.serving.engines import SGLANG
 from evals.serving.servers import cpu_server
 from tests.engines.limits import OFF, slow, with_pixels
-from tests.engines.requests import conversations
 
 FAMILY = "qwen2_5_vl"  # its model looks at the width of features
 PIXELS = {"ENGINE_EXT": "linear,mrope,pixels"}

@@ -31,12 +31,12 @@ def replies(
 
     Args:
         skip: how many images to pass over, so that no cache holds what is asked.
-        only: names of the conversations (tests/engines/requests.py), if not all.
+        only: names of the conversations (evals/checkpoints/questions.py), if not all.
     """
     from vllm import SamplingParams
 
+    from evals.checkpoints.questions import conversations
     from tests.engines.limits import serves_video
-    from tests.engines.requests import conversations
 
     sampling = SamplingParams(temperature=0, max_tokens=8, logprobs=0, seed=0)
     found = {}

@@ -5,10 +5,10 @@ import pytest
 
 from engine_ext import launches, status
 from evals import checkpoints
+from evals.checkpoints.questions import conversations
 from evals.serving.engines import VLLM
 from evals.serving.servers import free_port, running
 from tests.engines.limits import DEFAULT, OFF, ON, settings, slow, with_pixels
-from tests.engines.requests import conversations
 
 pytestmark = [slow, with_pixels]
 

@@ -7,8 +7,8 @@ def test_subjects_stand_beside_the_whole():
     after = [*before[:-1], sample(39, subject="Color", reply="B", score=0.0)]
     found = compare(before, after, 0.01)
     assert [row.subject for row in found.subjects] == ["Color", "Digit"]
-    assert [row.scores.lost for row in found.subjects] == [1, 0]
-    assert (found.overall.scores.count, found.overall.identical) == (40, 39 / 40)
+    assert [row.lost for row in found.subjects] == [1, 0]
+    assert (found.overall.count, found.overall.identical) == (40, 39 / 40)
 
 
 def test_a_flipped_question_keeps_both_replies():
@@ -24,7 +24,7 @@ def test_another_wording_of_a_right_answer_differs_without_a_flip():
 
 def test_replies_without_a_readable_choice_are_counted_for_each_arm():
     before, after = [sample(0), sample(1)], [sample(0, unreadable=True, score=0.0), sample(1)]
-    assert compare(before, after, 0.01).overall.unreadable == (0, 1)
+    assert compare(before, after, 0.01).overall.unreadable == {"baseline": 0, "candidate": 1}
 
 
 def test_samples_pair_by_position_whatever_their_order():

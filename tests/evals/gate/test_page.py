@@ -41,8 +41,8 @@ def result():
         after[i] = sample(i, subject=f"Subject_{i % 30}", reply="B", score=0.0)
     after[0] = sample(0, subject="Subject_0", reply=SCRIPT + "word" * 60, score=0.0)
     comparison = compare(before, after, 0.01)
-    judged = judge(comparison.overall.scores, 0.01, [])
-    pictures = {"0": {"text": "Which digit is shown?", "pictures": [picture()]}}
+    judged = judge(comparison.overall, 0.01, [])
+    pictures = {0: {"text": "Which digit is shown?", "pictures": [picture()]}}
     arms = [arm("baseline", before), arm("candidate", after)]
     compared = [Compared("image", 100, 0.5, 2.0, 0.9)]
     return report.summary(judged, SETTINGS, arms, comparison, compared, pictures)

@@ -3,9 +3,10 @@
 import pytest
 
 from evals.pages import with_drawn
+from evals.records import read, read_all
 from evals.reliability.__main__ import PAGE
 from evals.reliability.page import HOLDS, drawn, shown
-from evals.reliability.record import RESULTS, Record, read
+from evals.reliability.record import RESULTS, Record
 from tests.engines.faults import BY_NAME
 
 
@@ -24,8 +25,7 @@ def test_every_fault_was_recorded_on_every_engine():
 
 
 def test_every_row_is_of_a_table_that_the_page_has():
-    rows = [row for file in RESULTS.glob("*.csv") for row in read(file)]
-    assert {row["table"] for row in rows} == HOLDS.keys()
+    assert {row["table"] for row in read_all(RESULTS)} == HOLDS.keys()
 
 
 @pytest.fixture

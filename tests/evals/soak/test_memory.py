@@ -20,7 +20,7 @@ def test_a_steady_growth_is_found_exactly():
     grown = growth(samples(lambda second: 2000 + 72 * second / 3600))
     assert grown.mib_per_hour == pytest.approx(72)
     assert grown.standard_error == pytest.approx(0, abs=1e-6)
-    assert grown.start_mib == pytest.approx(2010 + 72 * SETTLING / 2)
+    assert grown.fitted_start_mib == pytest.approx(2010 + 72 * SETTLING / 2)
 
 
 @pytest.mark.parametrize("slope", [0, 50])

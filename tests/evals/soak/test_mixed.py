@@ -5,7 +5,8 @@ import json
 import pytest
 
 from evals import checkpoints
-from evals.soak.mixed import SHARES, WELL_FORMED, reference, requests
+from evals.checkpoints.questions import conversations
+from evals.soak.mixed import SHARES, WELL_FORMED, requests
 from evals.soak.odd import ODD
 
 COUNT = 400
@@ -49,7 +50,7 @@ def test_no_well_formed_picture_is_sent_twice(mix):
 
 def test_no_picture_of_the_reference_is_in_the_mix(mix):
     asked = {
-        picture for content in reference("qwen2_5_vl").values() for picture in pictures(content)
+        picture for content in conversations("qwen2_5_vl").values() for picture in pictures(content)
     }
     assert asked
     assert not asked & set(well_formed_pictures(mix))
@@ -67,7 +68,7 @@ def test_the_same_requests_come_every_time(mix):
 
 @pytest.mark.parametrize("family", checkpoints.FAMILIES)
 def test_the_reference_has_each_shape_of_request(family):
-    asked = reference(family)
+    asked = conversations(family)
     assert {kind: len(pictures(content)) for kind, content in asked.items()} == {
         "image": 1,
         "another image": 1,

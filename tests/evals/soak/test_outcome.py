@@ -1,20 +1,12 @@
 """What counts as a fault of a soak."""
 
-from dataclasses import dataclass
-
 import pytest
 
+from evals.serving.asking import Reply, differences
 from evals.soak import outcome
 from evals.soak.memory import Sample
 
 BOMB = "PNG that claims 60000x60000"
-
-
-@dataclass(frozen=True)
-class Reply:
-    text: str
-    tokens: tuple
-    logprobs: tuple
 
 
 def answer(kind, status, expected=200, right=None, answered="A", milliseconds=10):
@@ -96,16 +88,12 @@ def test_times_are_those_of_the_kind():
 
 
 def test_a_reply_must_have_the_tokens_of_stock_and_be_as_likely():
-    stock = {"image": Reply("A", ("A",), (-0.10,))}
-    near, far = Reply("A", ("A",), (-0.11,)), Reply("A", ("A",), (-0.15,))
-    other = Reply("B", ("B",), (-0.10,))
-    assert outcome.reply_faults("after", stock, {"image": near}) == []
-    assert outcome.reply_faults("after", stock, {"image": far}) == [
-        "after, image: log-probabilities differ by 0.050"
-    ]
-    assert outcome.reply_faults("after", stock, {"image": other}) == [
-        "after, image: 'B', stock says 'A'"
-    ]
+    stock = {"image": Reply("A", ("A",), (-0.10,), 9)}
+    near, far = Reply("A", ("A",), (-0.11,), 9), Reply("A", ("A",), (-0.15,), 9)
+    other = Reply("B", ("B",), (-0.10,), 9)
+    assert differences(stock, {"image": near}) == []
+    assert differences(stock, {"image": far}) == ["image: log-probabilities differ by 0.050"]
+    assert differences(stock, {"image": other}) == ["image: 'B', stock says 'A'"]
 
 
 def test_memory_that_grows_is_a_fault_of_a_long_soak():
