@@ -121,10 +121,9 @@ soak: ## 30 minutes of mixed and malformed requests against one engine (ENGINE=v
 	  "$$python" -m evals.soak --engine $(ENGINE) --locust "$$locust"
 
 .PHONY: reliability
-reliability: ## record the engine tests, the slow ones too, and draw docs/reliability.md (ENVIRONMENT=vllm|sglang|...)
+reliability: ## record the engine tests, the slow ones too, for docs/reliability.md (ENVIRONMENT=vllm|sglang|...)
 	@python=$$($(call environment,$(ENVIRONMENT))) && \
-	  RELIABILITY_RECORDS=evals/reliability/results "$$python" $(PYTEST) $(SLOW_TOO) -v tests/engines && \
-	  "$$python" -m evals.reliability
+	  RELIABILITY_RECORDS=evals/reliability/results "$$python" $(PYTEST) $(SLOW_TOO) -v tests/engines
 
 .PHONY: checkpoints
 checkpoints: ## train the four checkpoints again (about 4 minutes each on one core)

@@ -1,7 +1,4 @@
-"""The tables of docs/benchmarks.md, drawn from what the benchmarks recorded.
-
-python -m benchmarks.page    # rewrites them
-"""
+"""The tables of docs/benchmarks.md, drawn from what the benchmarks recorded."""
 
 from __future__ import annotations
 
@@ -15,10 +12,7 @@ from benchmarks.record import RESULTS, newest, read
 from benchmarks.rope_tables import ropes
 from benchmarks.serve_tables import encoders, memory, rope_servers, servers, starts
 from benchmarks.tables import Row, counts, engine_layers, layers, loads, towers
-from evals import PROJECT
-from evals.pages import with_drawn
 
-PAGE = PROJECT / "docs" / "benchmarks.md"
 PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
     "layers": ("patch_embed", layers),
     "counts": ("patch_embed", counts),
@@ -41,20 +35,10 @@ PLACES: dict[str, tuple[str, Callable[[Sequence[Row]], str]]] = {
 """Which file each place of the page is drawn from, and how."""
 
 
-def with_tables(text: str, folder: Path = RESULTS) -> str:
-    """The page with its tables drawn anew."""
-    drawn = {
-        place: draw(newest(read(folder / f"{file}.csv")))
-        for place, (file, draw) in PLACES.items()
-        if f"<!-- {place} -->" in text
+def drawn(folder: Path = RESULTS) -> dict[str, str]:
+    """Each table by its name on the page."""
+    tables = {
+        place: draw(newest(read(folder / f"{file}.csv"))) for place, (file, draw) in PLACES.items()
     }
     others = {"starts": starts(read(folder / "startup.csv")), "gpu": gpu_summary.page(folder)}
-    return with_drawn(text, {**drawn, **others})
-
-
-def main() -> None:
-    PAGE.write_text(with_tables(PAGE.read_text()))
-
-
-if __name__ == "__main__":
-    main()
+    return {**tables, **others}

@@ -9,25 +9,26 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from benchmarks import page as benchmarks
-from docs import api, compatibility
-from evals import PROJECT, interventions, pages
+from docs import api, compatibility, interventions
+from evals import PROJECT
 from evals.checkpoints import tables as checkpoints
 from evals.gate_proof import page as gate
+from evals.pages import with_drawn
 from evals.reliability import page as reliability
 
-PAGES: dict[str, Callable[[str], str]] = {
-    "CONTRIBUTING.md": lambda text: pages.with_drawn(text, interventions.drawn()),
-    "docs/api.md": lambda text: pages.with_drawn(text, api.drawn()),
-    "docs/benchmarks.md": benchmarks.with_tables,
-    "docs/compatibility.md": lambda text: pages.with_drawn(text, compatibility.drawn()),
-    "docs/gate.md": gate.with_tables,
-    "docs/reliability.md": lambda text: pages.with_drawn(text, reliability.drawn()),
-    "evals/checkpoints/README.md": checkpoints.with_tables,
+PAGES: dict[str, Callable[[], Mapping[str, str]]] = {
+    "CONTRIBUTING.md": interventions.drawn,
+    "docs/api.md": api.drawn,
+    "docs/benchmarks.md": benchmarks.drawn,
+    "docs/compatibility.md": compatibility.drawn,
+    "docs/gate.md": gate.drawn,
+    "docs/reliability.md": reliability.drawn,
+    "evals/checkpoints/README.md": checkpoints.drawn,
 }
-"""Each page, and its text with what is drawn in it drawn anew."""
+"""Each page, and what is drawn in it by its places there."""
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     for name, draw in PAGES.items():
         page = PROJECT / name
         text = page.read_text()
-        if (drawn := draw(text)) != text:
+        if (drawn := with_drawn(text, draw())) != text:
             differing.append(name)
             if not is_check:
                 page.write_text(drawn)

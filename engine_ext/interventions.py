@@ -2,7 +2,7 @@
 
 An adapter's ``interventions`` module holds its rows. ``engine-ext doctor`` says which of them exist
 in the installed engine and which hooks took, and CONTRIBUTING.md is drawn from them
-(``python -m evals.interventions``).
+(``make docs``).
 """
 
 from __future__ import annotations

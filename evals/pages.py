@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from engine_ext.versions import parse_version
 
@@ -30,11 +29,6 @@ def with_drawn(text: str, drawn: Mapping[str, str]) -> str:
         before, rest = text.split(begin)
         text = f"{before}{begin}\n{content}\n{rest[rest.index(END) :]}"
     return text
-
-
-def redraw(page: Path, drawn: Mapping[str, str]) -> None:
-    page.write_text(with_drawn(page.read_text(), drawn))
-    print(f"written: {page}")
 
 
 def titled(engine: str, version: str) -> str:

@@ -1,4 +1,4 @@
-"""What the adapters reach into is in a table, and the page shows the table."""
+"""What the adapters reach into is in a table."""
 
 import ast
 import dataclasses
@@ -12,8 +12,6 @@ import pytest
 from engine_ext.interventions import Intervention, examined
 from engine_ext.versions import TriedVersions
 from evals import PROJECT
-from evals.interventions import PAGE, drawn
-from evals.pages import with_drawn
 
 ENGINES = ("sglang", "vllm")
 EXAMINE = {"probe.py", "doctor.py", "interventions.py"}
@@ -22,11 +20,6 @@ EXAMINE = {"probe.py", "doctor.py", "interventions.py"}
 
 def rows_of(engine):
     return import_module(f"engine_ext.{engine}.interventions").INTERVENTIONS
-
-
-def test_the_documentation_shows_the_tables():
-    text = PAGE.read_text()
-    assert with_drawn(text, drawn()) == text, "python -m evals.interventions draws them anew"
 
 
 @pytest.mark.parametrize("engine", ENGINES)

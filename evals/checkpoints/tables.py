@@ -1,15 +1,10 @@
-"""The tables of README.md, drawn from the checkpoints' reports.
-
-python -m evals.checkpoints.tables    # rewrites them
-"""
+"""The tables of README.md, drawn from the checkpoints' reports."""
 
 import json
-from pathlib import Path
 
 from evals.checkpoints import FAMILIES, path
-from evals.pages import redraw, table
+from evals.pages import table
 
-README = Path(__file__).parent / "README.md"
 _GROUPS = {
     "digit": "digit",
     "color": "colour",
@@ -51,7 +46,3 @@ def _sensitivity(reports: dict[str, dict]) -> str:
     damages = dict.fromkeys(name for r in reports.values() for name in r["sensitivity"])
     rows = [[damage, *(cell(r, damage) for r in reports.values())] for damage in damages]
     return table(["damage", *reports], rows)
-
-
-if __name__ == "__main__":
-    redraw(README, drawn())

@@ -1,19 +1,13 @@
-"""The tables of docs/gate.md, drawn from what `evals.gate_proof.self_test` recorded.
-
-python -m evals.gate_proof.page    # rewrites them
-"""
+"""The tables of docs/gate.md, drawn from what `evals.gate_proof.self_test` recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from evals import PROJECT
 from evals.gate_proof.faults import NO_FAULT
 from evals.gate_proof.record import recorded
-from evals.pages import in_order, redraw, table, titled
+from evals.pages import in_order, table, titled
 from evals.records import Row
-
-PAGE = PROJECT / "docs" / "gate.md"
 
 
 def drawn() -> dict[str, str]:
@@ -65,7 +59,3 @@ def _cell(row: Row) -> str:
 def _moved(row: Row, digits: int) -> str:
     """Log-probabilities of images and of videos, by the names under which they are recorded."""
     return ", ".join(f"{float(row[kind]):.{digits}f}" for kind in ("still_nats", "clip_nats"))
-
-
-if __name__ == "__main__":
-    redraw(PAGE, drawn())

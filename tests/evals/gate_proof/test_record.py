@@ -4,15 +4,9 @@ import pytest
 
 from evals.checkpoints import FAMILIES
 from evals.gate_proof.faults import CHANGES_ANSWERS, FAULTS, NO_BIAS, NO_FAULT
-from evals.gate_proof.page import PAGE, drawn
 from evals.gate_proof.record import as_it_must_be, recorded
-from evals.pages import with_drawn
 
 ENGINES = ("vllm", "sglang")
-
-
-def test_the_documentation_shows_what_was_recorded():
-    assert PAGE.read_text() == with_drawn(PAGE.read_text(), drawn())
 
 
 def test_every_run_went_as_it_must():

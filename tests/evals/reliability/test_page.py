@@ -2,17 +2,10 @@
 
 import pytest
 
-from evals.pages import with_drawn
 from evals.records import read, read_all
-from evals.reliability.__main__ import PAGE
 from evals.reliability.page import HOLDS, drawn, shown
 from evals.reliability.record import RESULTS, Record
 from tests.engines.faults import BY_NAME
-
-
-def test_the_documentation_shows_what_was_recorded():
-    text = PAGE.read_text()
-    assert with_drawn(text, drawn()) == text
 
 
 def test_every_fault_was_recorded_on_every_engine():

@@ -1,4 +1,4 @@
-"""Draw the two tables of CONTRIBUTING.md anew: ``python -m evals.interventions``."""
+"""The two tables of CONTRIBUTING.md: what each adapter reaches into."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from engine_ext.interventions import Intervention
 from engine_ext.sglang import interventions as sglang
 from engine_ext.vllm import interventions as vllm
-from evals import PROJECT
-from evals.pages import redraw, table
+from evals.pages import table
 
-PAGE = PROJECT / "CONTRIBUTING.md"
 COLUMNS = ("what", "how", "why", "versions", "upstream", "when it can go")
 
 
@@ -27,7 +25,3 @@ def _table(rows: Sequence[Intervention]) -> str:
         [f"`{r.target}`", r.how, r.why, str(r.versions), r.upstream or "-", r.until] for r in rows
     ]
     return table(COLUMNS, lines)
-
-
-if __name__ == "__main__":
-    redraw(PAGE, drawn())
