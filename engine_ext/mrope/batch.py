@@ -1,13 +1,4 @@
-"""Rope positions of a padded batch, and the `get_rope_index` of training code.
-
-The functions take the place of those of the same names in lmms-engine's
-`lmms_engine.models.common_ops.rope`, and of `get_rope_index` of transformers (whose first argument,
-the model, gives the configuration); docs/mrope.md has which versions, and an example:
-
-    Qwen3VLModel.get_rope_index = engine_ext.mrope.qwen3_vl_get_rope_index
-
-A batch is copied from the device once and to it once.
-"""
+"""Rope positions of a padded batch, which is copied from the device once and to it once."""
 
 from __future__ import annotations
 
@@ -20,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine_ext.mrope.families import NONE, QwenTokens, qwen2_5_vl, qwen3_vl
+from engine_ext.mrope.families import NONE, QwenTokens
 from engine_ext.mrope.index import rope_index
-from engine_ext.mrope.spans import BadSpans, Ints, Spans, by_frame, fitted, merged
+from engine_ext.mrope.spans import BadSpans, Ints, Spans, fitted, merged
 
 PADDING = 1  # position of what is masked; transformers from 5.3 on has 0
 VIDEO_TYPE = 2  # in `mm_token_type_ids`; 0 is text, 1 an image
@@ -30,89 +21,6 @@ VIDEO_TYPE = 2  # in `mm_token_type_ids`; 0 is text, 1 an image
 Grids = Tensor | Sequence[Sequence[int]] | Sequence[Tensor]
 Find = Callable[[Ints, Ints, Ints], Spans]
 """The spans of a row, given its tokens (or their types), and the grids of images and videos."""
-
-
-def qwen3_vl_get_rope_index(
-    self: Any,
-    input_ids: Tensor | None = None,
-    image_grid_thw: Grids | None = None,
-    video_grid_thw: Grids | None = None,
-    attention_mask: Tensor | None = None,
-    mm_token_type_ids: Tensor | None = None,
-    **_: Any,
-) -> tuple[Tensor, Tensor]:
-    """Positions of a batch of Qwen3-VL (and Qwen3-VL-MoE, Qwen3.5).
-
-    Args:
-        self: the model; only its ``config`` is read.
-        input_ids: (B, S); None where the batch is of embeddings, which is counted by its mask.
-        image_grid_thw: (images of the batch, 3), frames, rows and columns of patches. Those left
-            over, of what was cut off, are ignored.
-        video_grid_thw: (videos of the batch, 3).
-        attention_mask: (B, S), 1 for tokens. Whatever else is in it, as 2 for the second of packed
-            prompts, is padding; with types, what is not 0 is a token.
-        mm_token_type_ids: (B, S), 0 for text, 1 for images, 2 for videos. Given by transformers
-            from 5.3 on: then results are those of its function.
-
-    Returns:
-        positions (3, B, S), 1 where masked (0 with types); and (B, 1), the position of the next
-        token less S (less the tokens of the row with types).
-
-    Raises:
-        BadSpans: grids, mask and prompts do not fit.
-    """
-    if input_ids is None or _is_text(image_grid_thw, video_grid_thw, mm_token_type_ids):
-        return _counted(input_ids, attention_mask)
-    merge_size = self.config.vision_config.spatial_merge_size
-
-    def find(ids: Ints, images: Ints, videos: Ints) -> Spans:
-        return qwen3_vl(ids, _tokens(self.config), images, videos, merge_size)
-
-    batch = Batch.of(input_ids, attention_mask, mm_token_type_ids, image_grid_thw, video_grid_thw)
-    batch.videos = by_frame(merged(batch.videos, 1, "video"))
-    return batch.positions(find, _tokens(self.config), merge_size)
-
-
-def qwen2_5_vl_rope_index(
-    self: Any,
-    input_ids: Tensor | None = None,
-    image_grid_thw: Grids | None = None,
-    video_grid_thw: Grids | None = None,
-    second_per_grid_ts: Tensor | Sequence[float] | None = None,
-    attention_mask: Tensor | None = None,
-    mm_token_type_ids: Tensor | None = None,
-    **_: Any,
-) -> tuple[Tensor, Tensor]:
-    """Positions of a batch of Qwen2.5-VL; arguments and results as in `qwen3_vl_get_rope_index`.
-
-    Args:
-        second_per_grid_ts: (videos of the batch,), seconds from one frame of the grid to the next;
-            cut to integers, as transformers before 5 and lmms-engine do (SGLang does not).
-
-    Raises:
-        NotImplementedError: types and videos; transformers 5 counts time otherwise.
-    """
-    if input_ids is None or _is_text(image_grid_thw, video_grid_thw, mm_token_type_ids):
-        return _counted(input_ids, attention_mask)
-    if mm_token_type_ids is not None and video_grid_thw is not None:
-        raise NotImplementedError(
-            "mm_token_type_ids and videos of Qwen2.5-VL: transformers 5 counts the time of a video"
-            " otherwise; keep its own get_rope_index there (images, and Qwen3-VL, are done here)"
-        )
-    batch = Batch.of(input_ids, attention_mask, mm_token_type_ids, image_grid_thw, video_grid_thw)
-    vision, count = self.config.vision_config, len(batch.videos)
-    seconds = np.ones(count, np.int64)
-    if second_per_grid_ts is not None:
-        seconds = np.asarray(to_host(_tensor(second_per_grid_ts))[0])
-
-    def find(ids: Ints, images: Ints, videos: Ints) -> Spans:
-        first = count - len(videos)
-        return qwen2_5_vl(
-            *(ids, _tokens(self.config), images, videos, vision.spatial_merge_size),
-            *(seconds[first : first + len(videos)], vision.tokens_per_second),
-        )
-
-    return batch.positions(find, _tokens(self.config), vision.spatial_merge_size)
 
 
 @dataclass
@@ -135,7 +43,7 @@ class Batch:
         images: Grids | None,
         videos: Grids | None,
     ) -> Batch:
-        given = (input_ids if types is None else types, mask, _tensor(images), _tensor(videos))
+        given = (input_ids if types is None else types, mask, as_tensor(images), as_tensor(videos))
         ids, held, *grids = to_host(*given)
         assert ids is not None
         valid = np.ones(ids.shape, bool) if held is None else held == 1
@@ -212,7 +120,7 @@ def _by_type(types: Ints, images: Ints, videos: Ints, merge_size: int) -> Spans:
     return fitted(starts, lengths, types[starts] == VIDEO_TYPE, *grids)
 
 
-def _counted(input_ids: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def counted(input_ids: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """Without vision: as transformers before 5 does it, the mask summed."""
     if mask is not None:
         found = (mask.long().cumsum(-1) - 1).masked_fill(mask == 0, PADDING)
@@ -224,16 +132,8 @@ def _counted(input_ids: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Ten
     return found, input_ids.new_zeros(rows, 1)
 
 
-def _is_text(*given: object) -> bool:
-    return all(one is None for one in given)
-
-
-def _tensor(given: Any) -> Tensor | None:
+def as_tensor(given: Any) -> Tensor | None:
     """Lists and arrays too, of numbers, of lists and of tensors."""
     if given is None or isinstance(given, Tensor):
         return given
     return torch.stack([torch.as_tensor(one) for one in given]) if len(given) else None
-
-
-def _tokens(config: Any) -> QwenTokens:
-    return QwenTokens(config.image_token_id, config.video_token_id, config.vision_start_token_id)
