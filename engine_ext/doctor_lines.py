@@ -94,7 +94,7 @@ def _of_engine(engine: Mapping[str, Any]) -> Iterator[Row]:
     if engine["overrides"] is not None:
         yield SAID, "overrides", f"{len(engine['overrides'])} architectures"
     reasons: dict[str, list[str]] = {}
-    for architecture, reason in (engine["left_stock"] or {}).items():
+    for architecture, reason in engine["left_stock"].items() if engine["overrides"] else ():
         reasons.setdefault(reason, []).append(architecture)
     for reason, architectures in reasons.items():
         yield OFF, "stay stock", f"{', '.join(architectures)}: {reason}"

@@ -49,15 +49,10 @@ class Intervention:
 
 
 def examined(rows: Sequence[Intervention], version: str) -> list[dict[str, Any]]:
-    """The rows that count for a version of the engine: target, how, what is wrong with it, and
-    whether its hook took in this process."""
+    """The rows that count for a version of the engine: target, what is wrong with it, and whether
+    its hook took in this process."""
     return [
-        {
-            "target": row.target,
-            "how": row.how,
-            "problem": row.problem(),
-            "has_hook": row.has_hook(),
-        }
+        {"target": row.target, "problem": row.problem(), "has_hook": row.has_hook()}
         for row in rows
         if version in row.versions
     ]

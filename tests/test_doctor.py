@@ -193,10 +193,10 @@ ENGINE = {
     "left_stock": {"C": "a draft", "D": "a draft", "E": "it multiplies"},
     "options": {"process": {"--mm-process-config": "smaller images"}},
     "interventions": [
-        {"target": "sglang.a:b", "how": "called", "problem": "", "has_hook": None},
-        {"target": "sglang.a:c", "how": "called", "problem": "no c", "has_hook": None},
-        {"target": "sglang.a:d", "how": "AFTER hook", "problem": "", "has_hook": True},
-        {"target": "sglang.a:e", "how": "AFTER hook", "problem": "", "has_hook": False},
+        {"target": "sglang.a:b", "problem": "", "has_hook": None},
+        {"target": "sglang.a:c", "problem": "no c", "has_hook": None},
+        {"target": "sglang.a:d", "problem": "", "has_hook": True},
+        {"target": "sglang.a:e", "problem": "", "has_hook": False},
     ],
     "problems": {},
 }

@@ -33,7 +33,7 @@ def probe() -> dict[str, Any]:
         load_plugins()
     from sglang.srt.configs.model_config import ModelImpl
     from sglang.srt.model_loader import utils
-    from sglang.srt.models.registry import ModelRegistry
+    from sglang.srt.models.registry import ModelRegistry, import_model_classes
 
     from engine_ext.sglang.architectures import LEFT_STOCK
     from engine_ext.sglang.interventions import INTERVENTIONS
@@ -45,11 +45,12 @@ def probe() -> dict[str, Any]:
     )
     utils.get_model_architecture(config)
     models = ModelRegistry.models
+    stock = import_model_classes("sglang.srt.models")  # the registry may hold overrides alone
     return {
         "overrides": sorted(
             name for name, found in models.items() if found.__module__ == OVERRIDES
         ),
-        "left_stock": {name: why for name, why in LEFT_STOCK.items() if name in models},
+        "left_stock": {name: why for name, why in LEFT_STOCK.items() if name in stock},
         "interventions": examined(INTERVENTIONS, sglang.__version__),
         "log": logged.lines,
     }
