@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine_ext.compatibility import LAYERS, StockRange, table
+from engine_ext.doctor.compatibility import LAYERS, StockRange, table
 from evals import pages
 
 ENGINES = ("sglang", "vllm")

@@ -73,11 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from engine_ext.checkpoint import NoProjection
-    from engine_ext.doctor import examine
-    from engine_ext.doctor_lines import lines
-    from engine_ext.doctor_report import markdown
-    from engine_ext.stages import measured
+    from engine_ext.doctor.checkpoint import NoProjection
+    from engine_ext.doctor.examine import examine
+    from engine_ext.doctor.lines import lines
+    from engine_ext.doctor.report import markdown
+    from engine_ext.doctor.stages import measured
 
     measurement = None
     if options.measure:
@@ -100,9 +100,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _status(path: Path, as_json: bool) -> int:
-    from engine_ext.launch_lines import lines
-    from engine_ext.launches import examine
-    from engine_ext.status_file import BadStatusFile, read
+    from engine_ext.doctor.launch_lines import lines
+    from engine_ext.doctor.launches import examine
+    from engine_ext.doctor.status_file import BadStatusFile, read
 
     try:
         report = examine(read(path))

@@ -2,7 +2,7 @@
 
 A process that holds a model says what was replaced in it, one that makes requests ready what it
 sends. All append to the same file, so a line is written in one call: lines of concurrent processes
-do not mix. `engine_ext.status_file` reads them.
+do not mix. `engine_ext.doctor.status_file` reads them.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(built):
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert tops == {"engine_ext", next(t for t in tops if t.endswith(".dist-info"))}
-    assert {"engine_ext/py.typed", "engine_ext/compatibility.json"} <= set(names)
+    assert {"engine_ext/py.typed", "engine_ext/doctor/compatibility.json"} <= set(names)
     assert any(name.endswith("LICENSE") for name in names)
 
 

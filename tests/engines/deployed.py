@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine_ext import launches, status, status_file
+from engine_ext import status
+from engine_ext.doctor import launches, status_file
 from evals import checkpoints
 from evals.checkpoints.questions import conversations
 from evals.serving.asking import Reply, ask

@@ -10,7 +10,8 @@ import venv
 
 import pytest
 
-from engine_ext import launches, status, status_file
+from engine_ext import status
+from engine_ext.doctor import launches, status_file
 from evals import PROJECT, checkpoints
 from evals.checkpoints.questions import conversations
 from evals.serving.asking import ask

@@ -8,7 +8,7 @@ import sys
 import pytest
 from sglang.srt.models.registry import import_model_classes
 
-from engine_ext.doctor import examine
+from engine_ext.doctor.examine import examine
 from engine_ext.sglang.architectures import ARCHITECTURES, LEFT_STOCK
 from engine_ext.sglang.interventions import INTERVENTIONS
 from evals.serving.engines import SGLANG

@@ -9,7 +9,9 @@ import sys
 import pytest
 import torch
 
-from engine_ext import cli, doctor, doctor_lines, installed
+from engine_ext import cli, installed
+from engine_ext.doctor import examine as doctor
+from engine_ext.doctor import lines as doctor_lines
 from engine_ext.sglang import doctor as sglang_doctor
 from engine_ext.sglang import versions as sglang_versions
 from engine_ext.vllm import doctor as vllm_doctor

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from engine_ext.checkpoint import Projection
+from engine_ext.doctor.checkpoint import Projection
 
 LONGEST = 1.0  # seconds that one call may take; fewer patches are measured where it would be more
 DTYPE = "bfloat16"

@@ -7,13 +7,14 @@ import sys
 import pytest
 import torch
 
-from engine_ext import doctor, stages
-from engine_ext.checkpoint import NoProjection, Projection, folder_of, of_checkpoint
 from engine_ext.cli import main
-from engine_ext.doctor_lines import lines
-from engine_ext.measure import NotKnown, advice, measure, rounded
+from engine_ext.doctor import examine as doctor
+from engine_ext.doctor import stages
+from engine_ext.doctor.checkpoint import NoProjection, Projection, folder_of, of_checkpoint
+from engine_ext.doctor.lines import lines
+from engine_ext.doctor.measure import NotKnown, advice, measure, rounded
 from evals import checkpoints
-from tests.test_doctor import ENGINE
+from tests.doctor.test_examine import ENGINE
 
 SMALL = Projection(width=8, channels=3, frames=2, side=108)
 

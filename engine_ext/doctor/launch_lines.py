@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine_ext.launches import RUNNING
+from engine_ext.doctor.launches import RUNNING
 from engine_ext.status import MODEL, SENDER
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """Of `engine_ext.launches.examine`, a line for each thing it says."""
+    """Of `engine_ext.doctor.launches.examine`, a line for each thing it says."""
     yield f"launch    {report['launch']}"
     for one in report["processes"]:
         where = "" if one["state"] == RUNNING else f", {one['state']} ({one['host']})"

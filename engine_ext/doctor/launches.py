@@ -11,8 +11,8 @@ import platform
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from engine_ext.doctor.status_file import Line
 from engine_ext.status import MODEL, POSITIONS, SENDER, namespace, started
-from engine_ext.status_file import Line
 
 RUNNING, ENDED, ELSEWHERE = "running", "ended", "on another host"
 SAME = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine_ext import __version__
-from engine_ext.compatibility import LAYERS, conv3d_is_slow, stock_range
+from engine_ext.doctor.compatibility import LAYERS, conv3d_is_slow, stock_range
 from engine_ext.features import FEATURES, VARIABLE, UnknownFeature, enabled_features, why_off
 from engine_ext.installed import REPORT
 from engine_ext.versions import TriedVersions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine_ext.compatibility import (
+from engine_ext.doctor.compatibility import (
     LAYERS,
     conv3d_is_slow,
     stock_range,

@@ -1,6 +1,6 @@
 """What `engine-ext doctor --status` prints of a launch."""
 
-from engine_ext.launch_lines import lines
+from engine_ext.doctor.launch_lines import lines
 
 BY = {"engine_ext": "0.1.0", "engine": "sglang", "engine_version": "0.5.23", "features": ["linear"]}
 SENDER = {

@@ -56,7 +56,7 @@ class StockRange:
 
 
 def table() -> tuple[StockRange, ...]:
-    rows = json.loads((files("engine_ext") / "compatibility.json").read_text())
+    rows = json.loads((files(__package__) / "compatibility.json").read_text())
     for row in rows:
         if row["linear_on_torch"] is not None:
             row["linear_on_torch"] = tuple(row["linear_on_torch"])

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from engine_ext import __version__, cli, status_file
+from engine_ext import __version__, cli
+from engine_ext.doctor import status_file
 
 BY = {"engine": "sglang", "engine_version": "0.5.23", "features": ["linear"]}
 GOOD = {**dict.fromkeys(status_file.TEXTS, "x"), "pid": 1}

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine_ext import cli, doctor
-from engine_ext.doctor_report import markdown
-from tests.test_doctor import ENGINE
+from engine_ext import cli
+from engine_ext.doctor import examine as doctor
+from engine_ext.doctor.report import markdown
+from tests.doctor.test_examine import ENGINE
 
 
 def test_it_has_versions_the_verdict_and_all_of_the_json_in_a_fold(capsys):

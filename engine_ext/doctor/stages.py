@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine_ext.checkpoint import DEFAULT, IMAGE, folder_of, of_checkpoint
-from engine_ext.measure import NotKnown, advice, measure, measure_tower, milliseconds
+from engine_ext.doctor.checkpoint import DEFAULT, IMAGE, folder_of, of_checkpoint
+from engine_ext.doctor.measure import NotKnown, advice, measure, measure_tower, milliseconds
 
 PROCESSOR = {
     "image_processor_type": "Qwen2VLImageProcessor",

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from engine_ext.doctor.measure import rounded
 from engine_ext.installed import REPORT
-from engine_ext.measure import rounded
 
 OK, OFF, FAIL, SAID = "[ok]", "[off]", "[fail]", ""
 MEND = "  mend"

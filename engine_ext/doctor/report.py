@@ -16,7 +16,7 @@ from importlib.metadata import distributions
 from typing import Any
 
 from engine_ext import status
-from engine_ext.doctor_lines import lines
+from engine_ext.doctor.lines import lines
 
 VARIABLE = re.compile(r"ENGINE_EXT\w*|SGLANG_EXTERNAL\w*|(SGLANG|VLLM)_PLUGINS")
 VALUE_IS_PRIVATE = (status.VARIABLE, status.LAUNCH)
