@@ -47,7 +47,7 @@ def main() -> int:
     load = Load(options.minutes, options.rate, options.users)
     faults = outcome.faults(soaked, found, load, options.extension)
     result = report.result(options, soaked, found, faults)
-    report.show(console, result, found)
+    report.show(console, result)
     name = report.name(options)
     file, picture = options.results / f"{name}.json", options.images / f"soak-{name}.png"
     options.results.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,34 +26,30 @@ GROWTH_LIMIT = 0.02
 SHORTEST_FIT = 10  # minutes: in fewer, allocators are still filling
 
 
-@dataclass(frozen=True)
-class Kind:
-    """The answers to the requests of one kind: how many of each status (0: none came)."""
-
-    name: str
-    count: int
-    statuses: Mapping[int, int]
-    expected: int
-    median_ms: float
-    p95_ms: float
-
-    @property
-    def is_malformed(self) -> bool:
-        return self.name in MALFORMED
+Row = dict[str, Any]
 
 
-def kinds(answers: Iterable[Mapping[str, Any]]) -> list[Kind]:
-    """The answers by kind, in the order of the mix and of the odd requests."""
+def kinds(answers: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """The answers by kind, as the result has them, in the order of the mix and of the odd requests:
+    how many of each status (0: none came), how long they took, and what stock says to an odd one.
+    """
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for answer in answers:
         grouped.setdefault(answer["kind"], []).append(answer)
     found = []
     for name in (name for name in (*WELL_FORMED, *ODD) if name in grouped):
         group = grouped[name]
-        median, p95 = np.percentile([answer["milliseconds"] for answer in group], [50, 95])
         statuses = Counter(answer["status"] for answer in group)
-        expected = group[0]["expected"]
-        found.append(Kind(name, len(group), dict(statuses), expected, float(median), float(p95)))
+        p50, p95 = np.percentile([answer["milliseconds"] for answer in group], [50, 95])
+        row = {
+            "kind": name,
+            "malformed": name in MALFORMED,
+            "count": len(group),
+            "statuses": {str(status): n for status, n in sorted(statuses.items())},
+            "p50_ms": round(float(p50), 1),
+            "p95_ms": round(float(p95), 1),
+        }
+        found.append({**row, "stock": group[0]["expected"]} if name in ODD else row)
     return found
 
 
@@ -65,7 +60,7 @@ def share_right(answers: Iterable[Mapping[str, Any]]) -> float:
     return right / len(asked) if asked else 0.0
 
 
-def faults(soaked: Soaked, found: Sequence[Kind], load: Load, extension: str) -> list[str]:
+def faults(soaked: Soaked, found: Sequence[Row], load: Load, extension: str) -> list[str]:
     """Everything that is not as it must be, in words; empty when all is well."""
     warm_up = answer_faults(soaked.warm_up, kinds(soaked.warm_up), due=0) if soaked.warm_up else []
     every = [
@@ -81,7 +76,7 @@ def faults(soaked: Soaked, found: Sequence[Kind], load: Load, extension: str) ->
 
 
 def answer_faults(
-    answers: Sequence[Mapping[str, Any]], found: Sequence[Kind], due: float
+    answers: Sequence[Mapping[str, Any]], found: Sequence[Row], due: float
 ) -> list[str]:
     """What is wrong with the answers, of which so many were due.
 
@@ -91,13 +86,14 @@ def answer_faults(
     faults = []
     if len(answers) < SHARE_SENT * due:
         faults.append(f"{len(answers)} requests were answered, {due:.0f} were due")
-    missing = {*WELL_FORMED, *ODD} - {kind.name for kind in found}
+    missing = {*WELL_FORMED, *ODD} - {row["kind"] for row in found}
     if missing and due >= ENOUGH:
         faults.append(f"not asked: {', '.join(sorted(missing))}")
-    for kind in found:
-        other = {status: n for status, n in kind.statuses.items() if status != kind.expected}
+    for row in found:
+        expected = row.get("stock", 200)
+        other = {status: n for status, n in row["statuses"].items() if status != str(expected)}
         if other:
-            faults.append(f"{kind.name}: {statuses_text(other)}, expected {kind.expected}")
+            faults.append(f"{row['kind']}: {statuses_text(other)}, expected {expected}")
     empty = sum(answer["status"] == 200 and answer["answered"] is None for answer in answers)
     if empty:
         faults.append(f"{empty} answers of status 200 are no completions")
@@ -107,12 +103,12 @@ def answer_faults(
     return faults
 
 
-def stock_oddities(found: Iterable[Kind]) -> list[str]:
+def stock_oddities(found: Iterable[Row]) -> list[str]:
     """Malformed requests that stock itself does not refuse with a 4xx."""
     return [
-        f"{kind.name}: stock answers {kind.expected}"
-        for kind in found
-        if kind.is_malformed and not 400 <= kind.expected < 500
+        f"{row['kind']}: stock answers {row['stock']}"
+        for row in found
+        if row["malformed"] and not 400 <= row["stock"] < 500
     ]
 
 
@@ -131,6 +127,8 @@ def memory_faults(samples: Sequence[Sample], minutes: float) -> list[str]:
     return faults
 
 
-def statuses_text(statuses: Mapping[int, int]) -> str:
+def statuses_text(statuses: Mapping[str, int]) -> str:
     """``200: 12, 500: 1``; 0 reads "none"."""
-    return ", ".join(f"{status or 'none'}: {n}" for status, n in sorted(statuses.items()))
+    return ", ".join(
+        f"{'none' if status == '0' else status}: {n}" for status, n in statuses.items()
+    )

@@ -18,8 +18,7 @@ from engine_ext.installed import installed_version
 from evals.soak import outcome
 from evals.soak.course import Soaked
 from evals.soak.memory import Sample, growth, thinned
-from evals.soak.odd import ODD
-from evals.soak.outcome import Kind, statuses_text
+from evals.soak.outcome import statuses_text
 from evals.soak.server import Refusal
 
 UNKNOWN = {
@@ -39,7 +38,7 @@ def name(options: argparse.Namespace) -> str:
 
 
 def result(
-    options: argparse.Namespace, soaked: Soaked, found: Sequence[Kind], faults: Sequence[str]
+    options: argparse.Namespace, soaked: Soaked, found: Sequence[outcome.Row], faults: Sequence[str]
 ) -> dict[str, Any]:
     """What was run and what came of it, as JSON has it."""
     return {
@@ -61,7 +60,7 @@ def result(
         "reference": [_reference(kind, soaked) for kind in soaked.stock],
         "replaced": [module["name"] for module in soaked.replaced],
         "stock_oddities": outcome.stock_oddities(found),
-        "kinds": [_kind(kind, soaked.refusals) for kind in found],
+        "kinds": [{**row, **_said(row["kind"], soaked.refusals)} for row in found],
         "memory": _memory(soaked.samples),
     }
 
@@ -79,20 +78,9 @@ def _reference(kind: str, soaked: Soaked) -> dict[str, Any]:
     }
 
 
-def _kind(kind: Kind, stock: Mapping[str, Refusal]) -> dict[str, Any]:
-    row = {
-        "kind": kind.name,
-        "malformed": kind.is_malformed,
-        "count": kind.count,
-        "statuses": {str(status): n for status, n in sorted(kind.statuses.items())},
-        "p50_ms": round(kind.median_ms, 1),
-        "p95_ms": round(kind.p95_ms, 1),
-    }
-    if kind.name in ODD:
-        message = stock[kind.name].message
-        row["stock"] = stock[kind.name].status
-        row["stock_message"] = None if message is None else message[:300]
-    return row
+def _said(kind: str, stock: Mapping[str, Refusal]) -> dict[str, Any]:
+    """The message with which stock refuses an odd request."""
+    return {"stock_message": (stock[kind].message or "")[:300] or None} if kind in stock else {}
 
 
 def _memory(samples: Sequence[Sample]) -> dict[str, Any]:
@@ -116,15 +104,14 @@ def _memory(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def show(console: Console, kept: Mapping[str, Any], found: Sequence[Kind]) -> None:
+def show(console: Console, kept: Mapping[str, Any]) -> None:
     """The answers by kind, and what else came of it in words."""
     table = Table(title=f"{kept['engine']}, {kept['family']}, extension {kept['extension']}")
     for column in ("request", "count", "statuses", "stock", "p50 ms", "p95 ms"):
         table.add_column(column, justify="left" if column == "request" else "right")
-    for kind in found:
-        stock = str(kind.expected) if kind.name in ODD else ""
-        times = f"{kind.median_ms:.0f}", f"{kind.p95_ms:.0f}"
-        table.add_row(kind.name, str(kind.count), statuses_text(kind.statuses), stock, *times)
+    for row in kept["kinds"]:
+        cells = [row["kind"], row["count"], statuses_text(row["statuses"]), row.get("stock", "")]
+        table.add_row(*map(str, cells), f"{row['p50_ms']:.0f}", f"{row['p95_ms']:.0f}")
     console.print(table)
     for line in _lines(kept):
         console.print(escape(line), highlight=False)

@@ -13,13 +13,12 @@ from contextlib import suppress
 
 import psutil
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 from engine_ext import status
 from evals import ENVIRONMENTS, checkpoints
 from evals.checkpoints.mmmu import dataset
 from evals.gate.client import API_KEY
+from evals.gate_proof.faults import faulty_copies
 from evals.serving.engines import ENGINES
 from evals.serving.servers import cpu_server
 
@@ -277,13 +276,7 @@ def test_servers_that_are_started_pass_and_are_stopped(tmp_path, questions):
 
 @slow
 def test_a_wrong_patch_embedding_fails_and_shows_the_flipped_questions(tmp_path, stored, questions):
-    copy = tmp_path / "random"
-    shutil.copytree(MODEL, copy)
-    weights = load_file(copy / "model.safetensors")
-    name = next(key for key in weights if key.endswith("patch_embed.proj.weight"))
-    torch.manual_seed(0)
-    weights[name] = torch.randn_like(weights[name]) * weights[name].std()
-    save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
+    ((_, copy),) = faulty_copies(FAMILY, tmp_path, ["random kernel"])
     given = [*STARTED, "--candidate-model", copy, "--baseline-samples", stored, "--trust-arms"]
     code, said, report = gate(tmp_path, *given, "--dataset", questions)
     assert (code, report["verdict"]) == (1, "FAIL"), said
