@@ -1,6 +1,8 @@
 """Servers of several processes: the answers of stock in the same layout, and each process tells
 what it does."""
 
+import re
+
 import pytest
 
 from engine_ext import status
@@ -14,6 +16,8 @@ pytestmark = [slow, with_pixels]
 FAMILY = "qwen2_5_vl"
 BINDS = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
 LAYOUT = {"data_parallel_size": 2, "api_server_count": 2}
+SAID = ("beside vllm", "engine_ext: images are sent")
+"""What a process says once when it starts, and once when it knows what it sends."""
 SENDS = {"by default": (DEFAULT, []), "pixels named": (ON, ["image"])}
 
 
@@ -37,6 +41,9 @@ def test_answers_are_those_of_stock_and_every_process_is_told(
     assert found.report["problems"] == []
     assert sorted(one["part"] for one in found.by_role("model")) == [0, 1]
     assert [one["sends"] for one in found.by_role("sender")] == [sends, sends]
+    began, sent = (re.findall(rf"^\((.+?)\) .* {said}", found.log, re.M) for said in SAID)
+    assert len(began) == len(set(began)) >= 5  # command, engines, API servers, and workers
+    assert sorted(who.split()[0] for who in sent) == ["ApiServer_0", "ApiServer_1"]
     record_property("found", "each process writes its line")
 
 
