@@ -64,6 +64,8 @@ def _why_not_exact(images: Any, patch: Patch) -> str:
 def say_what_is_sent(why_not: str = "") -> None:
     """By this process, to its log and to the status file, unless it is one of an engine, which
     makes processors to know what they need."""
+    if current_process().name.startswith(OF_ENGINES) or distributed.is_initialized():
+        return
     videos = "vLLM writes each of their frames once already"
     sent = [] if why_not else ["image"]
     as_before = {"image": why_not, "video": why_not} if why_not else {"video": videos}
@@ -72,7 +74,5 @@ def say_what_is_sent(why_not: str = "") -> None:
         logger.info("engine_ext: %ss are sent %s", kind, how)
     for kind, reason in as_before.items():
         logger.info("engine_ext: %ss are sent as before: %s", kind, reason)
-    if current_process().name.startswith(OF_ENGINES) or distributed.is_initialized():
-        return
     line = {"engine": "vllm", "engine_version": vllm.__version__, "features": features()}
     status.record(status.SENDER, {**line, "sends": sent, "as_before": as_before}, logger)

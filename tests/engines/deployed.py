@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ from evals import checkpoints
 from evals.checkpoints.questions import conversations
 from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
-from evals.serving.servers import free_port, running
+from evals.serving.servers import Server, free_port, running
 from tests.engines.limits import NAME, settings
 
 START_SECONDS = 900
@@ -38,19 +42,66 @@ def deploy(
     family: str, folder: Path, switch: Mapping[str, str], *, rounds: int = 1, **layout: Any
 ) -> Deployed:
     """Start a server in a layout, ask it everything ``rounds`` times, and stop it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log, file = folder / "log", folder / "status.jsonl"
-    environ = {**switch, status.VARIABLE: str(file)}
-    given = {**settings(family), **layout}
-    engine, model, port = ENGINES[NAME], checkpoints.path(family), free_port()
-    command = engine.launch(str(model), model.name, port, {**engine.cpu_settings, **given})
-    environ = {**engine.cpu_environ, **environ}
-    with running(command, model.name, port, log, environ, START_SECONDS) as server:
+    with started(family, folder, switch, **layout) as server:
         asked = conversations(family)
         # A client each: connections are spread over processes.
         replies = [
             {name: ask(server.client(), server.model, content) for name, content in asked.items()}
             for _ in range(rounds)
         ]
+        file = _status(folder)
         report = launches.examine(status_file.read(file)) if file.exists() else None
-    return Deployed(replies, report, log.read_text())
+    return Deployed(replies, report, server.log.read_text())
+
+
+@contextmanager
+def started(
+    family: str, folder: Path, switch: Mapping[str, str], **layout: Any
+) -> Iterator[Server]:
+    """A server in a layout, with its log and its status file in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name, port = checkpoints.path(family).name, free_port()
+    command, environ = _command(family, port, layout), _environ(folder, switch)
+    with running(command, name, port, _log(folder), environ, START_SECONDS) as server:
+        yield server
+
+
+@contextmanager
+def another_command(
+    family: str, folder: Path, switch: Mapping[str, str], **layout: Any
+) -> Iterator[Path]:
+    """A command of the same deployment that takes no requests, as on another node.
+
+    Yields:
+        Its status file.
+    """
+    folder.mkdir(parents=True)
+    command = _command(family, free_port(), layout)
+    environ = {**os.environ, **_environ(folder, switch)}
+    with _log(folder).open("w") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environ, start_new_session=True
+        )
+    try:
+        yield _status(folder)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _log(folder: Path) -> Path:
+    return folder / "log"
+
+
+def _status(folder: Path) -> Path:
+    return folder / "status.jsonl"
+
+
+def _command(family: str, port: int, layout: Mapping[str, Any]) -> list[str]:
+    engine, model = ENGINES[NAME], checkpoints.path(family)
+    given = {**engine.cpu_settings, **settings(family), **layout}
+    return engine.launch(str(model), model.name, port, given)
+
+
+def _environ(folder: Path, switch: Mapping[str, str]) -> dict[str, str]:
+    return {**ENGINES[NAME].cpu_environ, **switch, status.VARIABLE: str(_status(folder))}

@@ -1,25 +1,23 @@
 """Servers of several processes: the answers of stock in the same layout, and each process tells
 what it does."""
 
-import os
-import signal
-import subprocess
-from contextlib import contextmanager
+import re
 
 import pytest
 
 from engine_ext import status
-from evals import checkpoints
 from evals.serving.engines import VLLM
 from evals.serving.servers import free_port
-from tests.engines.deployed import deploy
-from tests.engines.limits import DEFAULT, OFF, ON, settings, slow, with_pixels
+from tests.engines.deployed import another_command, deploy
+from tests.engines.limits import DEFAULT, OFF, ON, slow, with_pixels
 
 pytestmark = [slow, with_pixels]
 
 FAMILY = "qwen2_5_vl"
 BINDS = {"VLLM_CPU_OMP_THREADS_BIND": "0|1"}
 LAYOUT = {"data_parallel_size": 2, "api_server_count": 2}
+SAID = ("beside vllm", "engine_ext: images are sent")
+"""What a process says once when it starts, and once when it knows what it sends."""
 SENDS = {"by default": (DEFAULT, []), "pixels named": (ON, ["image"])}
 
 
@@ -43,31 +41,17 @@ def test_answers_are_those_of_stock_and_every_process_is_told(
     assert found.report["problems"] == []
     assert sorted(one["part"] for one in found.by_role("model")) == [0, 1]
     assert [one["sends"] for one in found.by_role("sender")] == [sends, sends]
+    began, sent = (re.findall(rf"^\((.+?)\) .* {said}", found.log, re.M) for said in SAID)
+    assert len(began) == len(set(began)) >= 5  # command, engines, API servers, and workers
+    assert sorted(who.split()[0] for who in sent) == ["ApiServer_0", "ApiServer_1"]
     record_property("found", "each process writes its line")
 
 
-@contextmanager
-def headless(folder, switch, parallel):
-    """The second engine, of a command of its own, as on another node."""
-    folder.mkdir()
-    model = checkpoints.path(FAMILY)
-    beside = {"headless": True, "data_parallel_start_rank": 1}
-    given = {**VLLM.cpu_settings, **settings(FAMILY), **parallel, **beside}
-    command = VLLM.launch(str(model), model.name, free_port(), given)
-    environ = {**os.environ, **VLLM.cpu_environ, **BINDS, **switch}
-    environ[status.VARIABLE] = str(folder / "status.jsonl")
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environ, start_new_session=True
-        )
-    try:
-        yield folder / "status.jsonl"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-SIDES = {"off before it, pixels there": (OFF, ON), "by default before it, off there": ({}, OFF)}
+SIDES = {
+    "off before it, pixels there": (OFF, ON),
+    "by default before it, off there": (DEFAULT, OFF),
+    "by default before it, not loaded there": (DEFAULT, VLLM.without_plugins),
+}
 
 
 @pytest.mark.shows("layouts", "data parallel 2, one engine a headless command, {sides}")
@@ -81,13 +65,14 @@ def test_two_commands_of_different_settings_answer_as_stock(sides, stock, tmp_pa
         "data_parallel_address": "127.0.0.1",
         "data_parallel_rpc_port": free_port(),
     }
-    with headless(tmp_path / "headless", second, parallel) as lines:
+    there = {**parallel, "headless": True, "data_parallel_start_rank": 1}
+    with another_command(FAMILY, tmp_path / "there", {**second, **BINDS}, **there) as lines:
         found = deploy(
             FAMILY, tmp_path / "first", {**first, **BINDS}, rounds=4, api_server_count=1, **parallel
         )
         elsewhere = status.read_all(lines)
     for replies in found.rounds:
         assert replies == stock.rounds[0]
-    assert [line["part"] for line in elsewhere] == [1] * (second is not OFF)
+    assert [line["part"] for line in elsewhere] == [1] * (second is ON)
     if first is not OFF:
         assert [one["part"] for one in found.by_role("model")] == [0]
