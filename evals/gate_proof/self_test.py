@@ -28,6 +28,7 @@ from evals.checkpoints.mmmu import dataset
 from evals.gate_proof.faults import FAULTS, NO_FAULT, faulty_copies
 from evals.gate_proof.record import RESULTS, as_it_must_be, record
 from evals.serving.engines import ENGINES
+from evals.serving.servers import end_on_sigterm
 
 PROBES = 60  # images, and as many videos
 COLUMNS = {"image": "still_nats", "video": "clip_nats"}
@@ -36,6 +37,7 @@ COLUMNS = {"image": "still_nats", "video": "clip_nats"}
 
 def main() -> int:
     options = _options()
+    end_on_sigterm()
     console, wrong = Console(), []
     with tempfile.TemporaryDirectory(prefix="engine_ext-self-test-") as temporary:
         for family in options.families or checkpoints.FAMILIES:
@@ -88,7 +90,12 @@ def _results(
             *("--dataset", str(questions), "--max-new-tokens", "8", "--out", str(out)),
             *("--logprobs", str(PROBES), *given, "--", "--dtype", options.dtype),
         ]
-        subprocess.run(command, check=False)
+        with subprocess.Popen(command) as process:
+            try:
+                process.wait()
+            except BaseException:
+                process.terminate()  # it stops its servers then; a kill would leave them
+                raise
         report: dict[str, Any] = json.loads((out / "report.json").read_text())
         return report
 
