@@ -13,6 +13,7 @@ from engine_ext.sglang.architectures import ARCHITECTURES, LEFT_STOCK
 from engine_ext.sglang.interventions import INTERVENTIONS
 from evals.serving.engines import SGLANG
 from tests.engines.limits import IS_OLD_SGLANG, ON, slow
+from tests.samples import lines_of, sample
 
 BREAKS_AN_IMPORT = """
 import sys
@@ -35,13 +36,24 @@ def doctor(**environ):
     return examine({**os.environ, **SGLANG.cpu_environ, **environ})
 
 
-def test_says_that_the_extension_is_active():
-    done = subprocess.run(
-        [sys.executable, "-m", "engine_ext.cli", "doctor", "--json"],
+def run(*options, **environ):
+    return subprocess.run(
+        [sys.executable, "-m", "engine_ext", "doctor", *options],
         capture_output=True,
         text=True,
-        env={**os.environ, **SGLANG.cpu_environ, **ON},
+        env={**os.environ, **SGLANG.cpu_environ, **environ},
     )
+
+
+@pytest.mark.skipif(IS_OLD_SGLANG, reason="the documents show newer engines")
+def test_the_documents_show_what_it_prints():
+    shown = sample("README.md", "doctor")
+    assert shown
+    assert set(lines_of(run().stdout)).issuperset(shown)
+
+
+def test_says_that_the_extension_is_active():
+    done = run("--json", **ON)
     report = json.loads(done.stdout)
     assert done.returncode == 0
     assert report["problems"] == {}
