@@ -85,7 +85,7 @@ def _of_engine(engine: Mapping[str, Any]) -> Iterator[Row]:
         is_found, is_allowed = engine["entry_point_found"], engine["entry_point_allowed"]
         yield _mark(is_found), "entry point", "found" if is_found else "not found"
         yield _mark(is_allowed), "allowed", "yes" if is_allowed else "no"
-    elif engine["external_package"]:
+    if engine.get("external_package"):
         yield OK, "external package", "engine_ext"
     for feature in engine["features"]:
         yield (OFF, feature, "by the problem below") if engine["problems"] else (OK, feature, "on")

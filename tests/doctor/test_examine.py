@@ -227,6 +227,14 @@ def test_says_which_architectures_stay_stock_and_why():
     ]
 
 
+@pytest.mark.parametrize(
+    "plugins", [None, {"entry_point_found": True, "entry_point_allowed": False}]
+)
+def test_the_way_into_sglang_without_plugins_is_said_whatever_plugins_do(plugins):
+    said = said_of_engine("external package", **(plugins or {}))
+    assert said == [("[ok]", "external package", "engine_ext")]
+
+
 OURS = sglang_versions.PROCESSOR_PACKAGE
 
 
