@@ -2,7 +2,7 @@
 
 import re
 
-from benchmarks.page import PAGE, with_tables
+from benchmarks.page.__main__ import PAGE, with_tables
 
 
 def test_the_documentation_shows_what_was_recorded():
