@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from engine_ext import launches, status
+from engine_ext import status
+from engine_ext.doctor import launches
 from evals import checkpoints
 from evals.checkpoints.questions import conversations
 from evals.serving.engines import VLLM
