@@ -16,7 +16,6 @@ INSTALL = (
     "pip install --no-deps --target FOLDER smg-grpc-servicer smg-grpc-proto grpcio"
     " grpcio-health-checking grpcio-reflection protobuf; PYTHONPATH=FOLDER"
 )
-pytest.importorskip("smg_grpc_servicer", reason=INSTALL)
 pytestmark = slow
 
 FAMILY = "qwen2_5_vl"
@@ -90,6 +89,7 @@ def answers(folder, switch):
 @pytest.mark.shows("layouts", "tokens and processed images over gRPC, {features}")
 @pytest.mark.parametrize("features", ["by default", "named"])
 def test_answers_are_those_of_stock(features, tmp_path, say):
+    pytest.importorskip("smg_grpc_servicer", reason=INSTALL)
     say(f"SGLang, requests of a gateway over gRPC, {features} (1 min)")
     stock, nothing = answers(tmp_path / "stock", OFF)
     found, lines = answers(tmp_path / "ours", ON if features == "named" else DEFAULT)

@@ -59,10 +59,10 @@ def refusal(log, switch):
     with pytest.raises(ServerFailed), server(log, switch, enable_sleep_mode=True):
         pass
     (line,) = {line for line in log.read_text().splitlines() if "Sleep mode" in line}
-    return line.strip()
+    return line.partition(" [type")[0].strip()
 
 
-@pytest.mark.shows("layouts", "--enable-sleep-mode")
+@pytest.mark.shows("layouts", "sleep mode (--enable-sleep-mode)")
 def test_sleep_mode_is_refused_on_a_cpu_in_the_words_of_stock(tmp_path, say, record_property):
     say("vLLM, --enable-sleep-mode, stock and with the extension (40 s)")
     stock = refusal(tmp_path / "stock", OFF)
