@@ -47,9 +47,10 @@ def draw_gaps(rows: Rows) -> Figure:
         for row in where(rows, engine=engine, model=model, shape=shape):
             groups.setdefault(row["what"], {})[row["provider"]] = row
         bars(axes, groups)
-        axes.set(ylabel="ms", title=f"{engine}, {model}, {shape}")
+        axes.set(ylabel="ms")
+        axes.set_title(f"{shape}\n{engine}, {model}", fontsize=9)
     legend(figure, panels[0])
-    figure.suptitle("gaps between tokens of running texts while images arrive")
+    figure.suptitle("gaps between tokens of running texts while images, or videos, arrive")
     return figure
 
 
