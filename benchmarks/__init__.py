@@ -1,1 +1,1 @@
-"""Measurements: one file each, results as CSV in ``results/``."""
+"""Measurements: a folder for each thing that is measured, results as CSV in ``results/``."""

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch.utils.benchmark import Timer
 
 Call = Callable[[], object]
+Name = TypeVar("Name")
 TURN = {"cpu": 0.2, "cuda": 0.05}
 """Seconds that each implementation is timed for in a round, at least."""
 SLOW = 0.1
@@ -36,7 +39,7 @@ class Times:
         return cls(*map(float, np.quantile(milliseconds, [0.5, 0.2, 0.8])))
 
 
-def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> dict[str, Times]:
+def interleaved(calls: Mapping[Name, Call], seconds: float, rounds: int = 7) -> dict[Name, Times]:
     """Time each of ``calls`` in ``rounds`` rounds, in fewer where that would exceed ``seconds``.
 
     Three rounds are made in any case. A round gives as many timings of a call as its turn has room
@@ -45,7 +48,7 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
     """
     threads = torch.get_num_threads()  # a timer takes one by default
     turn = TURN["cuda" if torch.cuda.is_available() else "cpu"]
-    found: dict[str, list[float]] = {name: [] for name in calls}
+    found: dict[Name, list[float]] = {name: [] for name in calls}
     timers = {
         name: Timer("call()", globals={"call": call}, num_threads=threads)
         for name, call in calls.items()
@@ -65,6 +68,14 @@ def interleaved(calls: Mapping[str, Call], seconds: float, rounds: int = 7) -> d
             timed = timer.blocked_autorange(min_run_time=turn)
             found[name] += [1e3 * each for each in timed.times]
     return {name: Times.of(each) for name, each in found.items()}
+
+
+def rate(calls: Sequence[Call], at_once: int) -> float:
+    """Calls a second, so many at a time."""
+    with ThreadPoolExecutor(at_once) as pool:
+        begun = time.perf_counter()
+        list(pool.map(lambda call: call(), calls))
+        return len(calls) / (time.perf_counter() - begun)
 
 
 def _seconds(call: Call) -> float:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
+from typing import TypeVar
 
+Result = TypeVar("Result")
 FILE, STUBBED = "BENCHMARK_STAGES", "BENCHMARK_STUBBED"
 """Environment variables: where to write, and whether the tower's blocks return what they get."""
 WAITS = "BENCHMARK_WAITS"
@@ -33,9 +37,14 @@ DECODE, PROCESS, HASH, SEND, RECEIVE, GATHER, NORMALISE, PROJECT, TOWER, LANGUAG
 """In the order of a request."""
 HOST = STAGES[1:7]
 """From the decoded image to what the tower gets."""
+POSITIONS = "rope positions"
+"""Where SGLang tokenizes, beside the others."""
 SCHEDULER, HASHED = "in the scheduler", "hash in the scheduler"
 """Of these what is spent by the process that runs the tower, where running texts wait for it; and
 how much of that is hashing."""
+HOST_TIME, BYTES, WHOLE = "decoded image to tower", "bytes a patch", "whole request"
+STUBBED_BLOCKS = "blocks stubbed"
+"""What is known of a request beside its stages; how a tower is told that does not compute."""
 _WAITED_FOR = (HASH, RECEIVE, GATHER, NORMALISE)
 
 
@@ -47,13 +56,27 @@ def environ(folder: Path, *, is_stubbed: bool) -> dict[str, str]:
     return {FILE: str(folder / "stages.jsonl"), STUBBED: str(int(is_stubbed)), "PYTHONPATH": path}
 
 
+def of(folder: Path, call: Callable[[], Result]) -> tuple[dict[str, float], Result]:
+    """What each stage of a call took, and all of it, in milliseconds, and the bytes a patch.
+
+    And what the call gave.
+    """
+    take(folder)
+    begun = perf_counter()
+    result = call()
+    whole = 1e3 * (perf_counter() - begun)
+    spent, size = take(folder)
+    sums = {HOST_TIME: sum(spent[one] for one in HOST), WHOLE: whole, BYTES: size}
+    return {**spent, **sums}, result
+
+
 def take(folder: Path) -> tuple[dict[str, float], float]:
     """Milliseconds of each stage since the last call, and bytes a patch where they are sent.
 
     And of what is spent where the tower runs. 0 bytes where nothing was sent.
     """
     file = folder / "stages.jsonl"
-    spent = dict.fromkeys((*STAGES, SCHEDULER, HASHED), 0.0)
+    spent = dict.fromkeys((*STAGES, POSITIONS, SCHEDULER, HASHED), 0.0)
     sent, patches = 0, 0
     lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     of_tower = {one["process"] for one in lines if one["stage"] == TOWER}

@@ -20,6 +20,7 @@ from benchmarks.stages import (
     HASH,
     LANGUAGE,
     NORMALISE,
+    POSITIONS,
     PROCESS,
     PROJECT,
     RECEIVE,
@@ -96,6 +97,11 @@ POINTS: dict[str, list[Point | Changed]] = {
         "Qwen3VLForConditionalGeneration",
         *_GATHERS,
     ),
+    f"{_SGLANG}.layers.rotary_embedding.mrope": [
+        Point("MRotaryEmbedding.get_rope_index", POSITIONS),
+        Point("MRotaryEmbedding.get_rope_index_glm4v", POSITIONS),
+    ],
+    "engine_ext.sglang.positions": [Point("Proving.__call__", POSITIONS)],
     "engine_ext.sglang.sent": [Point("Sent.compact", PROCESS)],
     "engine_ext.pixels.decoded": [Point("without_pixels", PROCESS), Point("pixels_of", PROCESS)],
     "engine_ext.pixels.identity": [Point("identity", HASH)],
@@ -162,7 +168,9 @@ def _wrap(module: ModuleType, point: Point | Changed) -> None:
     elif point.stage == TOWER:
         call = _with_timed_projection(call)
     made: Any = timed(call, point.stage, point.sent)
-    setattr(owner, name, staticmethod(made) if isinstance(stock, classmethod) else made)
+    setattr(
+        owner, name, staticmethod(made) if isinstance(stock, classmethod | staticmethod) else made
+    )
 
 
 def _returns_what_it_gets(_: Any, x: Any, *__: Any, **___: Any) -> Any:

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.mrope import ours
-from benchmarks.mrope_peers import peers
-from benchmarks.mrope_prompts import FAMILIES, images, spread, videos
+from benchmarks.mrope.peers import ours, peers
+from benchmarks.mrope.prompts import FAMILIES, images, spread, videos
 
 LONGER_TEXT = "transformers"
 """Its 5 differs on videos of these: docs/mrope.md."""

@@ -3,9 +3,17 @@
 import pytest
 import torch
 
-from benchmarks.patch_embed import TOLERANCES, Differs, _difference
-from benchmarks.providers import CONV, LINEAR, OURS, convolution, providers
-from benchmarks.shapes import SHAPES, Shape
+from benchmarks.patch_embed.providers import (
+    CONV,
+    LINEAR,
+    TOLERANCES,
+    Differs,
+    convolution,
+    difference,
+    providers,
+)
+from benchmarks.patch_embed.shapes import SHAPES, Shape
+from benchmarks.record import OURS
 
 SMALL = [
     Shape("with a bias", 8, (3, 2, 4, 4), True),
@@ -22,14 +30,14 @@ def test_each_gives_the_projection(shape, dtype):
     assert {CONV, LINEAR, OURS} <= layers.keys()
     for name, layer in layers.items():
         assert layer(patches).shape == (5, shape.width)
-        assert _difference(name, layer, conv, patches) <= TOLERANCES[dtype]
+        assert difference(name, layer, conv, patches) <= TOLERANCES[dtype]
 
 
 def test_one_that_does_not_ends_the_run():
     conv = convolution(SMALL[0], "cpu", torch.float32)
     patches = torch.randn(5, SMALL[0].columns)
     with pytest.raises(Differs, match="a wrong one differs from float64 by"):
-        _difference(
+        difference(
             "a wrong one", lambda rows: -dict(providers(SMALL[0], conv))[OURS](rows), conv, patches
         )
 

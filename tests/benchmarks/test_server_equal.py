@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from benchmarks.server_equal import Answer
+from benchmarks.gpu_server.answers import Answer
 
 
 def answer(**top: float) -> Answer:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.shapes import SHAPES
+from benchmarks.patch_embed.shapes import SHAPES
 from engine_ext.patch_embed import PatchConv3d, verify
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

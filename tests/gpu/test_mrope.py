@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.mrope_prompts import CASES
+from benchmarks.mrope.prompts import CASES
 from engine_ext.mrope import qwen2_5_vl_rope_index, qwen3_vl_get_rope_index
 
 FUNCTIONS = {"qwen3_vl": qwen3_vl_get_rope_index, "qwen2_5_vl": qwen2_5_vl_rope_index}

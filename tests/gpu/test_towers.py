@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import engine_ext
-from benchmarks.towers import TOWERS, build, clips, dissimilarity
+from benchmarks.tower.sizes import TOWERS, build, clips, dissimilarity
 from engine_ext.patch_embed import PatchConv3d
 
 DEPTH = 4  # blocks: enough for what follows a projection to have its say

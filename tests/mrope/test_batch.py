@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.mrope_peers import lmms_engine_rope
+from benchmarks.mrope.peers import lmms_engine_rope
 from engine_ext.mrope import BadSpans, qwen2_5_vl_rope_index, qwen3_vl_get_rope_index
 from engine_ext.mrope.batch import to_host
 from tests.mrope.prompts import MERGE, QWEN, TEXT, prompts
