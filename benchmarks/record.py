@@ -163,5 +163,10 @@ def points(rows: Iterable[Recorded]) -> list[Point]:
     return list(found.values())
 
 
+def three_digits(value: float) -> str:
+    """A number as tables show it."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _written(value: object) -> object:
     return f"{value:.6g}" if isinstance(value, float) else "" if value is None else value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.gpu.host_path import COMPACT, PINNED, STOCK
 from benchmarks.patch_embed.providers import CONV, CONV_CUDNN_OFF, LINEAR
-from benchmarks.record import OURS, Point, Recorded, points, read
+from benchmarks.record import OURS, Point, Recorded, points, read, three_digits
 from evals.pages import table
 
 COUNT = "6080"  # patches, as transformers #45750 reported
@@ -109,7 +109,3 @@ def _ms(row: Recorded) -> float:
 
 def _shown(row: Recorded) -> str:
     return three_digits(_ms(row))
-
-
-def three_digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -106,7 +106,7 @@ def _ask_all(
         count=stock.prompt_tokens,
         device=session.options.device,
         difference={arm: float(one.tokens != stock.tokens) for arm, one in answers.items()},
-        unit="nats",
+        unit="log-probability",
     )
     session.record(rows)
     return True

@@ -32,18 +32,17 @@ def main() -> None:
         environ = {OFF: engine.without_plugins, ON: {"ENGINE_EXT": "linear"}}
         model = checkpoints.path(options.family)
         arms = Arms(engine, model, Path(folder), environ, settings={})
+        arms.by_turns(options.runs + 1, lambda *_: None)
         # The first starts read files that later ones find in memory: they do not count.
-        for run in range(options.runs + 1):
-            arms.by_turns(1, lambda *_: None)
-            if run:
-                rows += compared(
-                    {arm: seconds[-1:] for arm, seconds in arms.seconds.items()},
-                    OFF,
-                    what=WHAT,
-                    model=options.family,
-                    count=run,
-                    unit="s",
-                )
+        for run in range(1, options.runs + 1):
+            rows += compared(
+                {arm: [seconds[run]] for arm, seconds in arms.seconds.items()},
+                OFF,
+                what=WHAT,
+                model=options.family,
+                count=run,
+                unit="s",
+            )
 
 
 if __name__ == "__main__":

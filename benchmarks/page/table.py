@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.gpu.summary import three_digits
-from benchmarks.record import OFF, ON, Recorded
+from benchmarks.record import OFF, ON, Recorded, three_digits
 from evals.pages import table
 
 Rows = Sequence[Recorded]

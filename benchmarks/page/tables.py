@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-from benchmarks.gpu.summary import three_digits
 from benchmarks.gpu_server import DEFAULT, EQUAL
 from benchmarks.mrope.peers import WRITE
 from benchmarks.mrope.prompts import SWEPT
@@ -31,7 +30,7 @@ from benchmarks.patch_embed.providers import (
     LINEAR,
     TRANSFORMERS,
 )
-from benchmarks.record import OFF, ON, OURS, Recorded
+from benchmarks.record import OFF, ON, OURS, Recorded, three_digits
 from benchmarks.stages import BYTES, HASHED, HOST_TIME, SCHEDULER, STAGES, WHOLE
 
 COUNT = "6080"  # patches, as transformers #45750 reported
@@ -83,12 +82,13 @@ def _sent(row: Recorded) -> str:
     return f"{float(row['median']):.0f}" if float(row["median"]) else "an image"
 
 
-def _start(arm: str) -> Cell:
-    return lambda rows: f"{_seconds(rows, arm):.2f} s"
+def _starts(rows: Rows, arm: str) -> list[float]:
+    last = max(row["date"] for row in rows)
+    return [float(row["median"]) for row in where(rows, provider=arm, date=last)]
 
 
-def _seconds(rows: Rows, arm: str) -> float:
-    return statistics.median(float(row["median"]) for row in where(rows, provider=arm))
+def _start(rows: Rows, arm: str) -> float:
+    return statistics.median(_starts(rows, arm))
 
 
 def _most(arm: str) -> Cell:
@@ -172,10 +172,10 @@ TABLES = {
         "startup",
         "engine model",
         [
-            ("starts of each", lambda rows: str(len(where(rows, provider=OFF)))),
-            ("off", _start(OFF)),
-            ("on", _start(ON)),
-            ("on / off", lambda rows: f"{_seconds(rows, ON) / _seconds(rows, OFF):.2f}"),
+            ("starts of each", lambda rows: str(len(_starts(rows, OFF)))),
+            ("off", lambda rows: f"{_start(rows, OFF):.2f} s"),
+            ("on", lambda rows: f"{_start(rows, ON):.2f} s"),
+            ("on / off", lambda rows: f"{_start(rows, ON) / _start(rows, OFF):.2f}"),
         ],
     ),
     "encoders": Table("encoder", "engine model tower shape=image count=patches what", off_and_on()),
