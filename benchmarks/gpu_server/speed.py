@@ -12,9 +12,9 @@ from benchmarks import stages
 from benchmarks.gpu_server.answers import ask
 from benchmarks.gpu_server.servers import ARMS, Session
 from benchmarks.record import OFF, ON, compared
-from benchmarks.serve.media import Part, picture, question
+from benchmarks.serve.media import new_picture, question
 from benchmarks.serve.model import TOWER_OF, make
-from benchmarks.timing import rate
+from benchmarks.timing import Call, rate
 from evals.serving.servers import Server
 
 FAMILY = "qwen2_5_vl"
@@ -25,17 +25,18 @@ AT_ONCE = 4
 
 def speed(session: Session) -> None:
     """Time to the first token of one image, and requests a second of four at once."""
-    with _asked(session, {OFF: {}, ON: {}}) as asked:
+    with _servers(session, {OFF: {}, ON: {}}) as servers:
         rounds = session.options.rounds
-        first: dict[str, list[float]] = {name: [] for name in asked}
-        rates: dict[str, list[float]] = {name: [] for name in asked}
+        first: dict[str, list[float]] = {name: [] for name in servers}
+        rates: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(rounds):
-            for name, each in asked.items():
-                first[name] += [each.one() for _ in range(3)]
+            for name, server in servers.items():
+                first[name] += [_milliseconds(_request(session, server)) for _ in range(3)]
         _add(session, "first token", 1, first, "ms")
         for _ in range(max(2, rounds // 2)):
-            for name, each in asked.items():
-                rates[name].append(each.rate(3 * AT_ONCE))
+            for name, server in servers.items():
+                requests = [_request(session, server, tokens=4) for _ in range(3 * AT_ONCE)]
+                rates[name].append(rate(requests, AT_ONCE))
         _add(session, "requests/s", AT_ONCE, rates, "requests/s")
 
 
@@ -48,66 +49,45 @@ def stages_of(session: Session) -> None:
         name: {**stages.environ(folder, is_stubbed=False), stages.WAITS: "1"}
         for name, folder in folders.items()
     }
-    with _asked(session, timed) as asked:
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in asked}
+    with _servers(session, timed) as servers:
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in servers}
         for _ in range(session.options.rounds):
-            for name, each in asked.items():
-                send = partial(ask, each.server, each.content(), max_tokens=1)
-                found[name].append(stages.of(folders[name], send)[0])
+            for name, server in servers.items():
+                found[name].append(stages.of(folders[name], _request(session, server))[0])
         for stage in (*stages.STAGES, stages.WHOLE):
             took = {name: [one[stage] for one in each] for name, each in found.items()}
             if all(max(each) > 0 for each in took.values()):
                 _add(session, stage, 1, took, "ms")
 
 
-class Asked:
-    """A server, asked about photographs of which it has seen none.
+def _request(session: Session, server: Server, tokens: int = 1) -> Call:
+    """About a photograph that no server was sent; made here, sent when it is called."""
+    content = question(new_picture(tuple(session.options.image)))
+    return partial(ask, server, content, max_tokens=tokens)
 
-    Args:
-        size: width and height in pixels.
-        number: of its last photograph.
-    """
 
-    def __init__(self, server: Server, size: tuple[int, int], number: int) -> None:
-        self.server, self.size, self.number = server, size, number
-
-    def content(self) -> list[Part]:
-        self.number += 1
-        return question(picture(self.number, self.size))
-
-    def one(self) -> float:
-        """Milliseconds of a request that is answered by one token."""
-        content = self.content()
-        begun = time.perf_counter()
-        ask(self.server, content, max_tokens=1)
-        return 1e3 * (time.perf_counter() - begun)
-
-    def rate(self, count: int) -> float:
-        """Requests a second, four at a time."""
-        contents = [self.content() for _ in range(count)]
-        return rate([partial(ask, self.server, one, max_tokens=4) for one in contents], AT_ONCE)
+def _milliseconds(call: Call) -> float:
+    begun = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - begun)
 
 
 @contextmanager
-def _asked(
+def _servers(
     session: Session, variables: Mapping[str, Mapping[str, str]]
-) -> Iterator[dict[str, Asked]]:
+) -> Iterator[dict[str, Server]]:
     """Servers of the large tower, warmed, by name; each has variables besides its own."""
     model = _model(session)
     wanted = {name: (model, {**ARMS[name], **own}) for name, own in variables.items()}
     with session.servers(wanted, are_large=True) as servers:
-        asked = {
-            name: Asked(server, tuple(session.options.image), 1000 * number)
-            for number, (name, server) in enumerate(servers.items())
-        }
-        for name, each in asked.items():
-            took = ", ".join(f"{each.one():.0f}" for _ in range(WARMING))
-            session.say(f"{name}: first requests took {took} ms")
-        content = asked[OFF].content()
+        for name, server in servers.items():
+            took = [_milliseconds(_request(session, server)) for _ in range(WARMING)]
+            session.say(f"{name}: first requests took {', '.join(f'{ms:.0f}' for ms in took)} ms")
+        content = question(new_picture(tuple(session.options.image)))
         answers = {name: ask(server, content) for name, server in servers.items()}
         for name, answer in answers.items():
             session.say(f"{name}: {answer.shown(answers[OFF])}")
-        yield asked
+        yield servers
 
 
 def _model(session: Session) -> Path:

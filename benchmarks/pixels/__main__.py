@@ -25,7 +25,7 @@ from benchmarks.command import add_engine, parser, recording
 from benchmarks.record import OFF, Row, compared
 from benchmarks.serve.arms import BESIDE, BEST_SETTINGS, STOCK, WITH_PIXELS, WITH_RESIZE, Arms
 from benchmarks.serve.load import Load, Loads, add_generator
-from benchmarks.serve.media import CLIP, FIRST, FRAMES, SIZES, Part, clip, picture, question
+from benchmarks.serve.media import CLIP, FRAMES, SIZES, Part, new_clip, new_picture, question
 from benchmarks.serve.model import TOWER_OF, make
 from evals.serving.asking import ask
 from evals.serving.engines import ENGINES
@@ -65,7 +65,7 @@ def main() -> None:
         environ = {**STOCK, **BESIDE[options.engine], **WITH_PIXELS, **WITH_RESIZE}
         shared = stages.environ(folder, is_stubbed=not options.blocks)
         arms = Arms(ENGINES[options.engine], model, folder, environ, shared, own=BEST_SETTINGS)
-        media = clip if options.clip else partial(picture, size=size)
+        media = new_clip if options.clip else partial(new_picture, size)
         one_by_one = OneByOne(folder, media, options.requests)
         sent = Loads(loads, model, folder, options.generator)
 
@@ -87,24 +87,21 @@ class OneByOne:
 
     Args:
         folder: where the engine's processes write their stages.
-        media: the content part of a number.
+        media: makes a content part that no server has seen.
         count: requests to each server, after some that warm it.
-        asked: the number of the last.
         found: of each server and request, milliseconds of its stages and of all together.
     """
 
     folder: Path
-    media: Callable[[int], Part]
+    media: Callable[[], Part]
     count: int
-    asked: int = FIRST
     found: dict[str, list[dict[str, float]]] = field(default_factory=dict)
 
     def ask(self, arm: str, server: Server) -> None:
-        """What no server has seen, to be answered by one token."""
+        """What is to be answered by one token."""
         client, found = server.client(), self.found.setdefault(arm, [])
         for number in range(-WARMING, self.count):
-            self.asked += 1
-            content = question(self.media(self.asked))
+            content = question(self.media())
             send = partial(ask, client, server.model, content, max_tokens=1)
             spent, _ = stages.of(self.folder, send)
             if number >= 0:

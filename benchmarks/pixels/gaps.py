@@ -35,13 +35,12 @@ from benchmarks.serve.arms import BESIDE, BEST_SETTINGS, STOCK, WITH_PIXELS, Arm
 from benchmarks.serve.load import Load
 from benchmarks.serve.media import (
     CLIP,
-    FIRST,
     FRAMES,
     QUESTION,
     SIZES,
     Part,
-    clip,
-    picture,
+    new_clip,
+    new_picture,
     question,
 )
 from benchmarks.serve.model import TOWER_OF, make
@@ -66,7 +65,7 @@ def main() -> None:
     add("--rounds", type=int, default=2, help="starts of each server (default 2)")
     options = options_of.parse_args()
     load = Load(CLIP, FRAMES, 1, 1) if options.clip else Load(SIZES["1080p"], 1, 1, 1)
-    media = clip if options.clip else partial(picture, size=load.size)
+    media = new_clip if options.clip else partial(new_picture, load.size)
     with (
         recording(WHAT, options.results) as rows,
         tempfile.TemporaryDirectory(prefix="engine_ext-gaps-") as name,
@@ -104,21 +103,18 @@ class Window:
 
     Args:
         file: where the scheduler writes when tokens came.
-        media: the content part of a number.
+        media: makes a content part that no server has seen.
         texts: how many run.
     """
 
     server: Server
     file: Path
-    media: Callable[[int], Part]
+    media: Callable[[], Part]
     texts: int
-    asked: int = FIRST
 
     def gaps(self, count: int, every: float) -> np.ndarray[Any, Any]:
         """Milliseconds between two tokens of a text, from the first request to the last answer."""
-        numbers = range(self.asked, self.asked + count)
-        self.asked += count
-        content = [question(self.media(number)) for number in numbers]
+        content = [question(self.media()) for _ in range(count)]
         client = self.server.client()
         with self._running(), ThreadPoolExecutor(count) as pool:
             begun = perf_counter()

@@ -25,7 +25,7 @@ from benchmarks import stages
 from benchmarks.command import parser, recording
 from benchmarks.record import OFF, compared
 from benchmarks.serve.arms import STOCK, WITH_PIXELS, WITH_RESIZE, Arms
-from benchmarks.serve.media import FIRST, SIZES, picture, question
+from benchmarks.serve.media import SIZES, new_picture, question
 from benchmarks.serve.model import TOWER_OF, make
 from benchmarks.timing import Call, rate
 from evals.serving.engines import VLLM
@@ -95,7 +95,6 @@ class Asked:
     folder: Path
     requests: int
     at_once: int
-    asked: int = FIRST
     found: dict[tuple[str, str], dict[str, list[float]]] = field(default_factory=dict)
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120, trust_env=False))
 
@@ -114,12 +113,10 @@ class Asked:
 
     def _calls(self, server: Server, size: str, count: int) -> list[Call]:
         """Requests, whose pictures no server has seen."""
-        numbers = range(self.asked, self.asked + count)
-        self.asked += count
-        return [partial(self._ask, server, self._body(server, size, each)) for each in numbers]
+        return [partial(self._ask, server, self._body(server, size)) for _ in range(count)]
 
-    def _body(self, server: Server, size: str, number: int) -> bytes:
-        content = question(picture(number, SIZES[size]))
+    def _body(self, server: Server, size: str) -> bytes:
+        content = question(new_picture(SIZES[size]))
         asked = {"model": server.model, "messages": [{"role": "user", "content": content}]}
         return httpx.Request("POST", server.url, json=asked).content
 
