@@ -7,7 +7,7 @@ read its entry points. The names below are loaded on first use.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from engine_ext.patch_embed import PatchConv3d, Report, VerificationError, linearize, verify
