@@ -10,12 +10,25 @@ from matplotlib.ticker import NullFormatter
 
 from benchmarks.mrope.prompts import SWEPT
 from benchmarks.page.table import Rows, where
-from benchmarks.patch_embed.providers import CONV, LINEAR
+from benchmarks.patch_embed.providers import (
+    CHANNELS_LAST,
+    CONV,
+    CONV_CUDNN_OFF,
+    LINEAR,
+    TRANSFORMERS,
+)
 from benchmarks.record import OURS, Recorded
 
 COUNT = "6080"  # patches, as transformers #45750 reported
 FAR = 20  # times the least: what is further apart is drawn on a logarithmic scale
-COLOURS = {OURS: "black", CONV: "tab:red", LINEAR: "tab:purple"}
+COLOURS = {
+    OURS: "black",
+    CONV: "tab:red",
+    CONV_CUDNN_OFF: "tab:brown",
+    CHANNELS_LAST: "tab:orange",
+    TRANSFORMERS: "tab:green",
+    LINEAR: "tab:purple",
+}
 
 
 def draw_layers(rows: Rows, device: str) -> Figure:
