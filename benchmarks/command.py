@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.record import RESULTS, Row, append
+from benchmarks.record import RESULTS, Row, append, three_digits
 from engine_ext.installed import installed_version
 
 WIDTH = 160  # of tables that are written to a file
@@ -85,7 +85,7 @@ def printed(rows: Sequence[Row]) -> Table:
         drawn.add_column(column, justify="right")
     for row in rows:
         cells = [str(getattr(row, name)) for name in told_by]
-        cells += [f"{value:.4g}" for value in (row.median, row.low, row.high)]
+        cells += [three_digits(value) for value in (row.median, row.low, row.high)]
         cells.append("" if row.ratio is None else f"{row.ratio:.3g}x")
         cells += ["" if row.peak_mib is None else f"{row.peak_mib:.0f}"] * has_peak
         drawn.add_row(*cells)
