@@ -82,9 +82,6 @@ test-gate-short: ## the same without its slow runs, and without the report where
 	@$(call environment,vllm) >/dev/null
 	@python=$$($(call environment,lmms-eval)) && "$$python" $(PYTEST) -v $(GATE_TESTS)
 
-.PHONY: test-recorded
-test-recorded: reliability ## the same as reliability: the engine tests, the slow ones too
-
 .PHONY: gpu
 gpu: ## tests and benchmarks of a GPU, in the Python that has your torch (PYTHON_GPU=python3)
 	@"$(PYTHON_GPU)" -m pytest tests/gpu
@@ -121,7 +118,7 @@ soak: ## 30 minutes of mixed and malformed requests against one engine (ENGINE=v
 	  "$$python" -m evals.soak --engine $(ENGINE) --locust "$$locust"
 
 .PHONY: reliability
-reliability: ## record the engine tests, the slow ones too, for docs/reliability.md (ENVIRONMENT=vllm|sglang|...)
+reliability: ## all tests of an engine, the slow ones too, recorded for docs/reliability.md (ENVIRONMENT=vllm|sglang|...)
 	@python=$$($(call environment,$(ENVIRONMENT))) && \
 	  RELIABILITY_RECORDS=evals/reliability/results "$$python" $(PYTEST) $(SLOW_TOO) -v tests/engines
 
