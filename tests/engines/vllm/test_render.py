@@ -29,12 +29,8 @@ def server(folder, switch, command=None, **given):
     return running(launch, model.name, port, folder / "log", environ)
 
 
-def post(server, path, body):
-    return httpx.post(f"{server.url}{path}", json=body, timeout=120, trust_env=False)
-
-
 def posted(server, path, body):
-    done = post(server, path, body)
+    done = httpx.post(f"{server.url}{path}", json=body, timeout=120, trust_env=False)
     assert done.status_code == 200, done.text
     return done.json()
 
@@ -89,16 +85,6 @@ def test_an_engine_with_the_extension_answers_whatever_the_render_server_has(
         for asked, _ in rendered.values():
             assert generated(engine, asked) == stock
     record_property("found", "as stock, behind a render server that is stock, by default, pixels")
-
-
-@pytest.mark.shows("layouts", "pixels of a render server before an engine of stock")
-def test_an_engine_of_stock_refuses_pixels(rendered, tmp_path, say, record_property):
-    say("vLLM, an engine of stock behind a render server with pixels (30 s)")
-    with server(tmp_path / "engine", OFF, enable_scale_out=True) as engine:
-        refused = post(engine, "/inference/v1/generate", rendered["pixels"][0]["image"])
-        print(refused.status_code, refused.text, engine.is_running(), flush=True)
-    assert refused.status_code == 500
-    record_property("found", "refused")
 
 
 def test_a_render_server_tells_what_it_sends(rendered):
