@@ -19,6 +19,8 @@ INSTALL = (
 pytestmark = slow
 
 FAMILY = "qwen2_5_vl"
+NO_WARM_UP = {"SMG_SGLANG_SERVICER_WARMUP": "off"}
+"""It would send tokens that the small vocabulary of the checkpoint does not have."""
 
 
 def asked():
@@ -73,7 +75,8 @@ def answers(folder, switch):
     from smg_grpc_proto import sglang_scheduler_pb2_grpc
 
     port = free_port()
-    server = another_command(FAMILY, folder, switch, port=port, smg_grpc_mode=True)
+    settings = {"smg_grpc_mode": True, "skip_server_warmup": True, "port": port}
+    server = another_command(FAMILY, folder, {**NO_WARM_UP, **switch}, **settings)
     with server as lines, grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         grpc.channel_ready_future(channel).result(timeout=START_SECONDS)
         service = sglang_scheduler_pb2_grpc.SglangSchedulerStub(channel)
