@@ -89,13 +89,13 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
         loaded = status.read(lines)
         report = launches.examine(status_file.read(lines)) if lines.exists() else None
-        said = {}
-        if candidate == "default":
-            said = {"doctor": _doctor(lines), "example": _example(server, folder, lines)}
+        said = {"doctor": _doctor(lines)} if candidate == "default" else {}
         steps = {}
         for take in _steps_of(run, candidate):
             steps.update(take(server, folder, candidate))
         steps["lines"] = status.read(lines)
+        if said:  # last: what the other server is not asked may leave nothing in a cache before
+            said["example"] = _example(server, folder, lines)
     return Served(family, replies, loaded, report, log.read_text(), steps, **said)
 
 

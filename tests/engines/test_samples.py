@@ -29,6 +29,7 @@ def test_the_status(server):
 
 
 def test_the_example_gets_an_answer_and_says_which_processes_are_there(server):
-    answer, *status = server.example.splitlines()
+    answer, launch, *_, verdict = server.example.splitlines()
     assert answer
-    assert status == server.doctor.splitlines()
+    assert launch == server.doctor.splitlines()[0]
+    assert verdict == server.doctor.splitlines()[-1]
