@@ -9,12 +9,14 @@ from PIL import ExifTags, Image
 
 from evals import checkpoints
 from evals.checkpoints.questions import chat_content, held_out, large
+from evals.media.avi import encode_avi
 from evals.media.content import part
 from evals.media.images import encode
 
 SIZES = [(5, 1), (1, 7), (13, 1), (3, 5), (2, 2), (4, 3)]
 """In tokens, width and height: one row, one column, prime, odd and even counts."""
 MODES = ["1", "L", "RGBA", "P", "I;16"]
+RATES = [0.5, 3, 24]
 TURNED = 6
 """What EXIF says of a picture that is to be turned to the right."""
 
@@ -45,6 +47,21 @@ def pictures(family: str, video: bool = True) -> dict[str, Any]:
         found["image and video"] = [image, clip, asked]
         found["video and image"] = [clip, image, asked]
         found["image, video, image"] = [other, clip, image, asked]
+    return found
+
+
+def videos(family: str, two: bool) -> dict[str, Any]:
+    """The content of one user message by name: videos of several frame rates, and two at a time."""
+    clips = [q for q in held_out(limit=40, side=checkpoints.side(family)) if q.is_video]
+    first, second, other = clips[:3]
+    text = {"type": "text", "text": first.text}
+
+    def made(frames: list[Image.Image], rate: float) -> dict[str, Any]:
+        return part("video/avi", encode_avi(frames, rate))
+
+    found = {f"{rate} frames a second": [made(4 * [*other.images], rate), text] for rate in RATES}
+    if two:
+        found["two videos"] = [made(first.images, 1), made(second.images, 4), text]
     return found
 
 

@@ -20,7 +20,7 @@ from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
 from evals.serving.servers import Server, cpu_server
 from tests.engines.limits import DEFAULT, NAME, OFF, ON, families, serves_video, settings
-from tests.engines.requests import pictures
+from tests.engines.requests import pictures, videos
 
 CANDIDATES = {
     "off": OFF,
@@ -86,6 +86,8 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
     with cpu_server(ENGINES[NAME], model, log, environ=environ, **given) as server:
         client, video = server.client(), serves_video(family)
         asked = {**conversations(family, video=video), **pictures(family, video=video)}
+        if video:  # vLLM is told to take one a prompt
+            asked |= videos(family, two=NAME == "sglang")
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
         loaded = status.read(lines)
         report = launches.examine(status_file.read(lines)) if lines.exists() else None
