@@ -18,11 +18,12 @@ from pathlib import Path
 
 from evals import PROJECT
 from evals.gate.arms import Endpoint
-from evals.gate.client import API_KEY, is_remote, key
+from evals.gate.client import API_KEY, is_remote, key, refused
 from evals.gate.tasks import GATE_TASK
 
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
 FAILURE = re.compile(r"All \d+ attempts failed\. Last error: ([^\r\n]*)")
+COLOURS = re.compile(r"\x1b\[[\d;]*m")
 LAST_LINES = 15
 STOP_SECONDS = 10
 
@@ -51,7 +52,7 @@ def ask(
         *_command(options, endpoint),
         *("--include_path", str(task), "--output_path", str(output)),
     ]
-    _watch(command, log, key(options.api_key_env), endpoint.is_alive, tick)
+    _watch(command, log, options.api_key_env, endpoint, tick)
     samples = sorted(output.glob(f"*/*_samples_{GATE_TASK}.jsonl"))
     if not samples:
         said = re.split(r"[\r\n]+", log.read_text(errors="replace").strip())[-LAST_LINES:]
@@ -80,10 +81,10 @@ def _command(options: argparse.Namespace, endpoint: Endpoint) -> list[str]:
 
 
 def _watch(
-    command: Sequence[str], log: Path, api_key: str, is_alive: Callable[[], bool], tick: Tick
+    command: Sequence[str], log: Path, variable: str, endpoint: Endpoint, tick: Tick
 ) -> None:
     path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
-    environ = {**os.environ, API_KEY: api_key, "PYTHONPATH": path}
+    environ = {**os.environ, API_KEY: key(variable), "PYTHONPATH": path}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ
@@ -96,8 +97,11 @@ def _watch(
                 ended = process.returncode is not None
                 text = log.read_text(errors="replace")
                 if failed := FAILURE.search(text):
-                    raise HarnessFailed(f"a request failed: {failed[1][:300]}; see {log}")
-                if not is_alive():
+                    said = COLOURS.sub("", failed[1])[:300]
+                    if "Error code: 401" in said:
+                        said = refused(endpoint.url, variable)
+                    raise HarnessFailed(f"a request failed: {said}; see {log}")
+                if not endpoint.is_alive():
                     raise HarnessFailed(f"the server ended while it was asked; see {log}")
                 if seen := PROGRESS.findall(text):
                     done, total = map(int, seen[-1])
