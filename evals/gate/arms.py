@@ -67,6 +67,7 @@ def started(
     """The engine's stock command over the model of an arm.
 
     Raises:
+        ArmFailed: it wants another key.
         ServerFailed: it did not come up; the message ends with its last log lines.
     """
     engine = ENGINES[options.engine].of(options.engine_python)
@@ -81,6 +82,8 @@ def started(
     served = Path(model).name
     command = engine.launch(model, served, options.port, settings) + options.engine_arguments
     with running(command, served, options.port, log, environ, options.start_timeout) as server:
+        with client(server.url, options.api_key_env) as http:
+            _models(http, server.url, options.api_key_env)  # that it is up it says without a key
         versions = [str(options.engine_python), "-c", VERSIONS]
         ran = subprocess.run(versions, capture_output=True, text=True, check=True)
         inherited = {**os.environ, **environ}
@@ -101,14 +104,7 @@ def remote(url: str, model: str | None, key: str) -> Iterator[Endpoint]:
     """
     base = url.rstrip("/").removesuffix("/v1")
     with client(base, key) as http:
-        try:
-            response = http.get(f"{base}/v1/models")
-            if response.status_code == httpx.codes.UNAUTHORIZED:
-                raise ArmFailed(refused(base, key))
-            response.raise_for_status()
-            names = [one["id"] for one in response.json()["data"]]
-        except (httpx.HTTPError, ValueError, KeyError) as error:
-            raise ArmFailed(f"no OpenAI API at {base}/v1: {error!r}") from error
+        names = _models(http, base, key)
         if model is None and len(names) != 1:
             raise ArmFailed(f"{base} serves {', '.join(names)}: name one with --served-model-name")
         yield Endpoint(
@@ -117,6 +113,22 @@ def remote(url: str, model: str | None, key: str) -> Iterator[Endpoint]:
             is_alive=lambda: True,
             environment={"url": base, **_told(http, base)},
         )
+
+
+def _models(http: httpx.Client, base: str, key: str) -> list[str]:
+    """The names of a server's models.
+
+    Raises:
+        ArmFailed: it does not answer, or wants another key.
+    """
+    try:
+        response = http.get(f"{base}/v1/models")
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise ArmFailed(refused(base, key))
+        response.raise_for_status()
+        return [one["id"] for one in response.json()["data"]]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        raise ArmFailed(f"no OpenAI API at {base}/v1: {error!r}") from error
 
 
 def _told(http: httpx.Client, base: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from evals import PROJECT
 from evals.gate.arms import Endpoint
-from evals.gate.client import API_KEY, is_remote, key, refused
+from evals.gate.client import API_KEY, is_remote, key
 from evals.gate.tasks import GATE_TASK
 
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
@@ -52,7 +52,7 @@ def ask(
         *_command(options, endpoint),
         *("--include_path", str(task), "--output_path", str(output)),
     ]
-    _watch(command, log, options.api_key_env, endpoint, tick)
+    _watch(command, log, key(options.api_key_env), endpoint.is_alive, tick)
     samples = sorted(output.glob(f"*/*_samples_{GATE_TASK}.jsonl"))
     if not samples:
         said = re.split(r"[\r\n]+", log.read_text(errors="replace").strip())[-LAST_LINES:]
@@ -81,10 +81,10 @@ def _command(options: argparse.Namespace, endpoint: Endpoint) -> list[str]:
 
 
 def _watch(
-    command: Sequence[str], log: Path, variable: str, endpoint: Endpoint, tick: Tick
+    command: Sequence[str], log: Path, api_key: str, is_alive: Callable[[], bool], tick: Tick
 ) -> None:
     path = os.pathsep.join([str(PROJECT), os.environ.get("PYTHONPATH", "")])
-    environ = {**os.environ, API_KEY: key(variable), "PYTHONPATH": path}
+    environ = {**os.environ, API_KEY: api_key, "PYTHONPATH": path}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environ
@@ -98,10 +98,8 @@ def _watch(
                 text = log.read_text(errors="replace")
                 if failed := FAILURE.search(text):
                     said = COLOURS.sub("", failed[1])[:300]
-                    if "Error code: 401" in said:
-                        said = refused(endpoint.url, variable)
                     raise HarnessFailed(f"a request failed: {said}; see {log}")
-                if not endpoint.is_alive():
+                if not is_alive():
                     raise HarnessFailed(f"the server ended while it was asked; see {log}")
                 if seen := PROGRESS.findall(text):
                     done, total = map(int, seen[-1])
