@@ -5,11 +5,9 @@ from __future__ import annotations
 from engine_ext.doctor.compatibility import LAYERS, StockRange, table
 from evals import pages
 
-ENGINES = ("sglang", "vllm")
-
 
 def drawn() -> dict[str, str]:
-    return {engine: _of_engine(engine) for engine in ENGINES}
+    return {engine: _of_engine(engine) for engine in pages.NAMES}
 
 
 def _of_engine(engine: str) -> str:

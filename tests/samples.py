@@ -10,8 +10,8 @@ import re
 from evals import PROJECT
 
 SAMPLE = re.compile(r"<!-- sample (.+?) -->\n```\w*\n(.*?)```", re.DOTALL)
-OF_ONE_RUN = re.compile(r"\b\d{4}-\d\d-\d\dT\S+|(?<=process   )\d+|\d\.\de-\d+")
-"""What is of one run: the name of a launch, the number of a process, a difference of rounding."""
+OF_ONE_RUN = re.compile(r"\b\d{4}-\d\d-\d\dT\S+|(?<=process   )\d+")
+"""What is of one run: the name of a launch, the number of a process."""
 
 
 def sample(page: str, name: str) -> list[str]:

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import track
+
+from benchmarks.record import OFF
+from benchmarks.serve import BEST, PIXELS, RESIZE
 from engine_ext import status
 
 if TYPE_CHECKING:
     from evals.serving.engines import Engine
     from evals.serving.servers import Server
-from rich.progress import track
-
-from benchmarks.record import OFF
-from benchmarks.serve import BEST, PIXELS, RESIZE
 
 STOCK = {OFF: {"ENGINE_EXT": "off"}}
 BESIDE: Mapping[str, Mapping[str, Mapping[str, str]]] = {
@@ -101,7 +101,7 @@ class Arms:
 
 
 def _check(arm: str, features: str, written: Path) -> None:
-    lines = status.read(written) if written.exists() else []
+    lines = status.read(written)
     modules = [one["name"] for line in lines for one in line["modules"]]
     if bool(modules) != ("linear" in features):
         raise WrongArm(f"the server {arm!r} replaced {', '.join(modules) or 'nothing'}")

@@ -11,7 +11,6 @@ from engine_ext import __version__
 from engine_ext.doctor.compatibility import LAYERS, conv3d_is_slow, stock_range
 from engine_ext.features import FEATURES, VARIABLE, UnknownFeature, enabled_features, why_off
 from engine_ext.installed import REPORT
-from engine_ext.versions import TriedVersions
 
 NO_ENGINE = "pip install sglang   # or vllm; with one elsewhere: ITS_PYTHON -m engine_ext doctor"
 
@@ -43,7 +42,9 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         engine = adapter.examine(environ, load=is_understood)
         if engine is not None:
             engine["stock"] = _stock(name, engine["version"], report["stack"])
-            off = _off(name, engine["version"], adapter.TRIED, environ)
+            off = dict.fromkeys(FEATURES, f"{VARIABLE} is not understood")
+            if is_understood:
+                off = why_off(name, engine["version"], adapter.TRIED, environ)
             engine["off"] = {**engine.get("off", {}), **off}
             engine["features"] = [feature for feature in FEATURES if feature not in engine["off"]]
             report["engines"][name] = engine
@@ -58,16 +59,6 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     is_on = any(engine["features"] for engine in report["engines"].values())
     report["active"] = is_on and not report["problems"]
     return report
-
-
-def _off(
-    engine: str, version: str, tried: TriedVersions, environ: Mapping[str, str]
-) -> dict[str, str]:
-    """Each feature that is off in an engine, and why."""
-    try:
-        return why_off(engine, version, tried, environ)
-    except UnknownFeature:
-        return dict.fromkeys(FEATURES, f"{VARIABLE} is not understood")
 
 
 def _stack() -> dict[str, Any]:

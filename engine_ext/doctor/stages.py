@@ -23,8 +23,8 @@ PROCESSOR = {
     "size": {"shortest_edge": 65536, "longest_edge": 16777216},
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.5, 0.5, 0.5],
-    "patch_size": 16,
-    "temporal_patch_size": 2,
+    "patch_size": DEFAULT.side,
+    "temporal_patch_size": DEFAULT.frames,
     "merge_size": 2,
 }
 """Of Qwen3-VL-8B, where no model is named."""
