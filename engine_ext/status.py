@@ -90,16 +90,3 @@ def started(pid: int) -> str:
     except OSError:
         return ""
     return "" if state == "Z" else fields[18]  # the 22nd, by proc(5)
-
-
-def read_all(path: str | Path) -> list[dict[str, Any]]:
-    """The lines of a status file, oldest first; empty when no process has written one."""
-    file = Path(path)
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-def read(path: str | Path) -> list[dict[str, Any]]:
-    """Those of the models."""
-    return [line for line in read_all(path) if "modules" in line]

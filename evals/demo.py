@@ -20,6 +20,7 @@ from rich.table import Table
 from engine_ext import status
 from evals import checkpoints
 from evals.checkpoints.questions import LETTERS, Question, chat_content, held_out
+from evals.serving import status_lines
 from evals.serving.asking import Reply, ask, differences
 from evals.serving.engines import ENGINES
 from evals.serving.servers import cpu_server, end_on_sigterm
@@ -57,7 +58,7 @@ def main() -> int:
             client = server.client()
             replies[arm] = {_key(q): ask(client, server.model, chat_content(q)) for q in questions}
 
-    lines = status.read(status_file)
+    lines = status_lines.of_models(status_file)
     console.print(_answers(questions, replies))
     for line in lines:
         for module in line["modules"]:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from engine_ext import status
+from evals.serving.status_lines import of_all, of_models
 
 LOGGER = logging.getLogger("tests.status")
 
@@ -26,28 +27,31 @@ def test_nothing_is_written_when_no_file_is_named(tmp_path, monkeypatch):
 
 
 def test_lines_of_concurrent_processes_do_not_mix(tmp_path):
-    path = str(tmp_path / "status.jsonl")
+    path = tmp_path / "status.jsonl"
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=write_many, args=(path, n)) for n in range(4)]
+    writers = [context.Process(target=write_many, args=(str(path), n)) for n in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    lines = status.read_all(path)
+    lines = of_all(path)
     assert len(lines) == 800
     assert [line["number"] for line in lines if line["writer"] == 2] == list(range(200))
     assert len({(line["pid"], line["started"]) for line in lines}) == 4
 
 
 def test_a_file_nobody_has_written_reads_as_empty(tmp_path):
-    assert status.read(tmp_path / "none.jsonl") == []
+    assert of_models(tmp_path / "none.jsonl") == []
 
 
 def test_lines_of_models_are_read_by_themselves(tmp_path):
-    environ = {status.VARIABLE: str(tmp_path / "status.jsonl")}
-    status.record(status.SENDER, {"sends": ["image"]}, LOGGER, environ)
-    status.record(status.MODEL, {"modules": []}, LOGGER, environ)
-    assert [line["role"] for line in status.read(environ[status.VARIABLE])] == [status.MODEL]
+    file = tmp_path / "status.jsonl"
+    by = {"engine": "vllm", "engine_version": "0.32.0", "features": []}
+    sender = {**by, "sends": ["image"], "as_before": {}}
+    model = {**by, "architecture": "One", "modules": [], "part": 0, "expects": {}}
+    for role, line in ((status.SENDER, sender), (status.MODEL, model)):
+        status.record(role, line, LOGGER, {status.VARIABLE: str(file)})
+    assert [line["role"] for line in of_models(file)] == [status.MODEL]
 
 
 def test_the_first_process_names_the_launch_and_the_others_keep_its_name():

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from engine_ext import status
+from evals.serving import status_lines
 from evals.serving.engines import SGLANG
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Session:
             raise
         stack.callback(self._end, name, server, context)
         self.say(f"{name}: started in {time.monotonic() - begun:.1f} s")
-        for line in status.read(written):
+        for line in status_lines.of_models(written):
             modules = ", ".join(one["name"] for one in line["modules"]) or "nothing"
             self.say(f"{name}: features {line['features']}, replaced {modules}")
         return server

@@ -29,6 +29,7 @@ from benchmarks.timing import Call, interleaved
 from engine_ext import status
 from engine_ext.installed import installed_version
 from evals import checkpoints
+from evals.serving import status_lines
 from evals.serving.engines import ENGINES
 
 WHAT = "updates"
@@ -57,7 +58,7 @@ def main() -> None:
         logged = BufferingHandler(sys.maxsize)
         import_module(f"engine_ext.{name}.log").logger.addHandler(logged)
         times = interleaved(calls, options.seconds, rounds=40)
-        said = [record.getMessage() for record in logged.buffer], status.read(lines)[1:]
+        said = [record.getMessage() for record in logged.buffer], status_lines.of_models(lines)[1:]
         if any(said):
             raise SystemExit(f"an update wrote lines, expected none: {said}")
         rows += compared(

@@ -14,6 +14,7 @@ from rich.progress import track
 from benchmarks.record import OFF
 from benchmarks.serve import BEST, PIXELS, RESIZE
 from engine_ext import status
+from evals.serving import status_lines
 
 if TYPE_CHECKING:
     from evals.serving.engines import Engine
@@ -101,7 +102,7 @@ class Arms:
 
 
 def _check(arm: str, features: str, written: Path) -> None:
-    lines = status.read(written)
+    lines = status_lines.of_models(written)
     modules = [one["name"] for line in lines for one in line["modules"]]
     if bool(modules) != ("linear" in features):
         raise WrongArm(f"the server {arm!r} replaced {', '.join(modules) or 'nothing'}")

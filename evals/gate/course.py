@@ -22,13 +22,13 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from engine_ext import status
 from evals.gate import harness, logprobs, probes, samples, tasks
 from evals.gate.arms import Endpoint
 from evals.gate.client import client
 from evals.gate.dataset import digest
 from evals.gate.harness import HarnessFailed, Tick
 from evals.gate.validity import Arm
+from evals.serving import status_lines
 
 SAMPLES, ARM, PROBED = "samples.jsonl", "arm.json", "logprobs.jsonl"
 
@@ -75,7 +75,7 @@ class Gate:
         shutil.copy(file, folder / SAMPLES)
         facts = {
             "dataset": dataset and digest(dataset),
-            "status": None if status_file is None else status.read(status_file),
+            "status": None if status_file is None else status_lines.of_models(status_file),
             "environment": endpoint.environment,
         }
         (folder / ARM).write_text(json.dumps(facts, indent=1, default=str) + "\n")

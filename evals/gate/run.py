@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from engine_ext.doctor.status_file import BadStatusFile
 from evals.gate import html, logprobs, report, tasks, terminal
 from evals.gate.arms import ARMS, BASELINE, CANDIDATE, ArmFailed, remote, started
 from evals.gate.comparison import Comparison, compare
@@ -23,10 +24,20 @@ from evals.gate.options import BadOptions, parse
 from evals.gate.samples import BadSamples
 from evals.gate.validity import Arm, reasons, warnings
 from evals.gate.verdict import Judged, Verdict, judge
+from evals.serving import status_lines
 from evals.serving.engines import ENGINES
 from evals.serving.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm, free_port
 
-FAILURES = (ArmFailed, BadDataset, BadOptions, BadSamples, HarnessFailed, PortInUse, ServerFailed)
+FAILURES = (
+    ArmFailed,
+    BadDataset,
+    BadOptions,
+    BadSamples,
+    BadStatusFile,
+    HarnessFailed,
+    PortInUse,
+    ServerFailed,
+)
 FAILURES += (tasks.NoTask, logprobs.ProbeFailed)
 SETTINGS = (
     "task", "limit", "max_new_tokens", "no_thinking", "max_unanswered", "max_drop",
@@ -68,6 +79,8 @@ def _prepare(options: argparse.Namespace) -> None:
     """What is needed of both arms is there, before a server is started."""
     if options.dataset is not None:
         check(options.dataset, options.task, options.subjects)
+    for file in filter(None, (options.baseline_status, options.candidate_status)):
+        status_lines.of_all(file)
     if options.engine is not None:
         executable = Path(ENGINES[options.engine].of(options.engine_python).command[0])
         if not executable.exists():

@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from engine_ext import status
 from evals import checkpoints
 from evals.serving.asking import Reply
 from evals.serving.engines import ENGINES
 from evals.serving.servers import Server
+from evals.serving.status_lines import of_models
 from evals.soak.load import Load, prepare, run
 from evals.soak.memory import Sample
 from evals.soak.mixed import requests
@@ -76,7 +76,7 @@ def soak(options: argparse.Namespace, console: Console) -> Soaked:
         warm_up, _ = send(warming, files[0], "warming up")
         answers, samples = send(load, files[1], "soaking")
         after = reference_replies(server, family)
-        replaced = [module for line in status.read(status_file) for module in line["modules"]]
+        replaced = [one for line in of_models(status_file) for one in line["modules"]]
     return Soaked(stock, refused, before, after, warm_up, answers, samples, replaced)
 
 

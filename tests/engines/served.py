@@ -16,6 +16,7 @@ from engine_ext.doctor import launches, status_file
 from evals import PROJECT, checkpoints
 from evals.checkpoints.questions import conversations
 from evals.media.images import png
+from evals.serving import status_lines
 from evals.serving.asking import Reply, ask
 from evals.serving.engines import ENGINES
 from evals.serving.servers import Server, cpu_server
@@ -89,13 +90,13 @@ def serve(run: str, candidate: str, folder: Path) -> Served:
         if video:  # vLLM is told to take one a prompt
             asked |= videos(family, two=NAME == "sglang")
         replies = {name: ask(client, server.model, content) for name, content in asked.items()}
-        loaded = status.read(lines)
+        loaded = status_lines.of_models(lines)
         report = launches.examine(status_file.read(lines)) if lines.exists() else None
         said = {"doctor": _doctor(lines)} if candidate == "default" else {}
         steps = {}
         for take in _steps_of(run, candidate):
             steps.update(take(server, folder, candidate))
-        steps["lines"] = status.read(lines)
+        steps["lines"] = status_lines.of_models(lines)
         if said:  # last: what the other server is not asked may leave nothing in a cache before
             said["example"] = _example(server, folder, lines)
     return Served(family, replies, loaded, report, log.read_text(), steps, **said)

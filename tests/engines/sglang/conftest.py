@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from engine_ext import features, status
+from evals.serving.status_lines import of_models
 from tests.engines.limits import NAME, ON, slow
 
 if NAME == "sglang":
@@ -59,7 +60,7 @@ def extended():
 def status_lines(tmp_path, monkeypatch):
     path = tmp_path / "status.jsonl"
     monkeypatch.setenv(status.VARIABLE, str(path))
-    return lambda: status.read(path)
+    return lambda: of_models(path)
 
 
 @pytest.fixture(scope="session", params=["glm4v", pytest.param("qwen2_5_vl", marks=slow)])

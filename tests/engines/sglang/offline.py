@@ -17,6 +17,7 @@ import pytest
 
 from engine_ext import status
 from evals import checkpoints
+from evals.serving import status_lines
 from tests.engines.answers import TOLERANCE
 from tests.engines.limits import OFF, ON
 
@@ -85,7 +86,7 @@ class Compared:
             say(f"SGLang, {family}, {len(steps)} steps, ENGINE_EXT={switch['ENGINE_EXT']} (1 min)")
             came.append(run(family, model, list(steps.values()), settings, **switch, **environ))
         self.found, self.expected = (dict(zip(steps, one, strict=True)) for one in came)
-        self.lines = status.read(written)
+        self.lines = status_lines.of_models(written)
 
 
 def _engine(

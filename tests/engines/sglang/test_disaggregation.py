@@ -3,6 +3,7 @@
 import pytest
 
 from engine_ext import status
+from evals.serving import status_lines
 from tests.engines.limits import OFF, slow, with_pixels
 from tests.engines.sglang.disaggregated import ENCODER, FAMILY, LANGUAGE, answers
 
@@ -28,12 +29,12 @@ def stock(tmp_path_factory, say):
 def test_answers_are_those_of_stock(servers, stock, tmp_path, say):
     say(f"SGLang, {FAMILY}, an encoder and a language model, pixels at {servers} (80 s)")
     assert answers(tmp_path, *AT[servers]) == stock
-    lines = status.read_all(tmp_path / LANGUAGE / "status.jsonl")
+    lines = status_lines.of_all(tmp_path / LANGUAGE / "status.jsonl")
     models = [line for line in lines if line["role"] == status.MODEL]
     senders = [line for line in lines if line["role"] == status.SENDER]
     count = int(AT[servers][1] is PIXELS)
     assert [one["modules"] + one["left_alone"] for one in models] == [[]] * count  # no tower
     assert [one["sends"] for one in senders] == [[]] * count
     assert all("for text alone" in one["as_before"]["image"] for one in senders)
-    encoding = status.read(tmp_path / ENCODER / "status.jsonl")
+    encoding = status_lines.of_models(tmp_path / ENCODER / "status.jsonl")
     assert [len(one["modules"]) for one in encoding] == [1] * (AT[servers][0] is PIXELS)

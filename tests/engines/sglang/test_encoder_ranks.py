@@ -3,7 +3,7 @@ override, and a language model before it answers as before an encoder of stock."
 
 import pytest
 
-from engine_ext import status
+from evals.serving import status_lines
 from tests.engines.limits import OFF, ON, VERSION, slow
 from tests.engines.sglang.disaggregated import ENCODER, FAMILY, answers
 
@@ -24,7 +24,7 @@ def test_answers_are_those_of_stock_and_every_process_is_told(
     say(f"SGLang, {FAMILY}, an encoder, {layout}, stock and with the extension (3 min)")
     stock = answers(tmp_path / "stock", {**OFF, **BINDS}, OFF, **LAYOUTS[layout])
     assert answers(tmp_path / "ours", {**ON, **BINDS}, OFF, **LAYOUTS[layout]) == stock
-    lines = status.read(tmp_path / "ours" / ENCODER / "status.jsonl")
+    lines = status_lines.of_models(tmp_path / "ours" / ENCODER / "status.jsonl")
     assert len(lines) == len({line["pid"] for line in lines}) == 2
     assert len({line["launch"] for line in lines}) == 1
     for line in lines:

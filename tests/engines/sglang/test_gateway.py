@@ -8,6 +8,7 @@ import pytest
 from engine_ext import status
 from evals import checkpoints
 from evals.checkpoints.questions import held_out
+from evals.serving import status_lines
 from evals.serving.servers import free_port
 from tests.engines.deployed import START_SECONDS, another_command
 from tests.engines.limits import DEFAULT, OFF, ON, slow
@@ -86,7 +87,7 @@ def answers(folder, switch):
             said = last.complete
             logprobs = list(said.output_logprobs.token_logprobs)
             found[name] = list(said.output_ids), logprobs, said.prompt_tokens
-        return found, status.read_all(lines)
+        return found, status_lines.of_all(lines)
 
 
 @pytest.mark.shows("layouts", "tokens and processed images over gRPC, {features}")

@@ -7,6 +7,7 @@ import pytest
 from engine_ext import status
 from engine_ext.sglang.interventions import INTERVENTIONS
 from evals import checkpoints
+from evals.serving import status_lines
 from tests.engines.limits import HAS_PIXELS, IS_OLD_SGLANG, OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, run
 
@@ -60,7 +61,7 @@ def test_both_act_and_answers_are_those_of_stock(neighbour, tmp_path, say):
         run(FAMILY, model, [["ask", 0]], **environ) for environ in ({**neighbour, **ours}, OFF)
     )
     assert_same_answers(found[0], expected[0])
-    (line,) = status.read(lines)
+    (line,) = status_lines.of_models(lines)
     assert line["modules"][0]["difference"] < 1e-9
     called = (tmp_path / "called").read_text().split()
     for name in CALLED:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine_ext import status
+from evals.serving import status_lines
 from evals.serving.engines import SGLANG
 from evals.serving.servers import free_port
 from tests.engines.deployed import another_command, deploy
@@ -26,7 +26,7 @@ def deploy_two(folder, first, second):
     there = {**nodes, "node_rank": 1}
     with another_command(FAMILY, folder / "there", {**second, **BINDS}, **there) as lines:
         found = deploy(FAMILY, folder / "here", {**first, **BINDS}, **nodes, node_rank=0)
-        return found, status.read(lines)
+        return found, status_lines.of_models(lines)
 
 
 @pytest.fixture(scope="module")

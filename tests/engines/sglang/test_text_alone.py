@@ -8,6 +8,7 @@ import pytest
 from engine_ext import status
 from evals import checkpoints
 from evals.checkpoints.copies import copy_with
+from evals.serving import status_lines
 from evals.serving.sglang_loader import load
 from tests.engines.describe import describe
 from tests.engines.limits import DEFAULT, HAS_PIXELS, OFF, VERSION, slow
@@ -89,4 +90,4 @@ def test_an_engine_for_text_alone_answers_as_stock(switch, has_processors, tmp_p
     say(f"SGLang, {FAMILY} for text alone, extension on and off (1 min)")
     found = run(FAMILY, model, steps, **{**switch, status.VARIABLE: str(lines)})
     assert found == run(FAMILY, model, steps, **OFF)
-    assert_nothing_to_replace(status.read(lines))
+    assert_nothing_to_replace(status_lines.of_models(lines))

@@ -17,7 +17,8 @@ from typing import Any
 
 import psutil
 
-from engine_ext import features, status
+from engine_ext import features
+from evals.serving import status_lines
 from evals.serving.engines import VLLM
 
 PROJECT = Path(__file__).parents[3]
@@ -65,7 +66,7 @@ class Engines:
             raise AssertionError(f"the process ended, or took {SECONDS} s: {run}\n{said[-4000:]}")
         if psutil.Process(process.pid).memory_info().rss > MOST:
             self.close()
-        return {**json.loads(answer), "status": status.read(lines), "log": said}
+        return {**json.loads(answer), "status": status_lines.of_models(lines), "log": said}
 
     def _running(self, log: Path) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from engine_ext import status
+from evals.serving import status_lines
 from evals.serving.engines import VLLM
 from evals.serving.servers import free_port
 from tests.engines.deployed import another_command, deploy
@@ -70,7 +70,7 @@ def test_two_commands_of_different_settings_answer_as_stock(sides, stock, tmp_pa
         found = deploy(
             FAMILY, tmp_path / "first", {**first, **BINDS}, rounds=4, api_server_count=1, **parallel
         )
-        elsewhere = status.read_all(lines)
+        elsewhere = status_lines.of_all(lines)
     for replies in found.rounds:
         assert replies == stock.rounds[0]
     assert [line["part"] for line in elsewhere] == [1] * (second is ON)

@@ -7,6 +7,7 @@ from engine_ext import status
 from engine_ext.doctor import launches
 from evals import checkpoints
 from evals.checkpoints.questions import conversations
+from evals.serving import status_lines
 from evals.serving.engines import VLLM
 from evals.serving.servers import free_port, running
 from tests.engines.limits import DEFAULT, OFF, ON, settings, slow, with_pixels
@@ -53,7 +54,7 @@ def rendered(tmp_path_factory, say):
                 question: posted(render, "/v1/chat/completions/render", chat(render.model, content))
                 for question, content in conversations(FAMILY).items()
             }
-        found[name] = asked, status.read_all(folder / name / "status.jsonl")
+        found[name] = asked, status_lines.of_all(folder / name / "status.jsonl")
     return found
 
 

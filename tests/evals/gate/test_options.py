@@ -1,6 +1,7 @@
 import pytest
 
 from evals.gate.options import BadOptions, parse
+from evals.gate.run import main
 
 ARMS = ["--engine", "vllm", "--model", "org/model"]
 
@@ -42,3 +43,12 @@ def test_a_stored_baseline_goes_with_a_candidate_that_is_started(tmp_path):
     (tmp_path / "samples.jsonl").touch()
     options = parse([*ARMS, "--baseline-samples", str(tmp_path / "samples.jsonl")])
     assert options.baseline_url is None
+
+
+def test_a_status_file_that_is_none_is_said_before_a_server_is_asked(tmp_path, capsys):
+    file = tmp_path / "off.jsonl"
+    file.write_text("a log\n")
+    urls = "--baseline-url", "http://127.0.0.1:1", "--candidate-url", "http://127.0.0.1:1"
+    assert main([*urls, "--baseline-status", str(file), "--out", str(tmp_path / "out")]) == 2
+    assert "off.jsonl, line 1: no JSON" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
