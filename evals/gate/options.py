@@ -18,7 +18,7 @@ exit status: 0 PASS, 1 FAIL, 2 INVALID or a usage error.
 
   python -m evals.gate --engine vllm --model Qwen/Qwen3-VL-8B-Instruct
   python -m evals.gate --engine sglang --model zai-org/GLM-4.5V --no-thinking -- --tp-size 4
-  python -m evals.gate --baseline-url http://a:8000 --candidate-url http://b:8000 --trust-arms
+  python -m evals.gate --baseline-url http://a:8000 --candidate-url http://b:8000 --trust-servers
 """
 
 
@@ -52,22 +52,22 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arms = parser.add_argument_group("arms, started one after the other").add_argument
+    arms = parser.add_argument_group("servers, started one after the other").add_argument
     arms("--engine", choices=ENGINES)
     arms("--model", help="path or name; what follows -- goes to the engine")
     arms("--engine-python", type=Path, default=Path(sys.executable), help="default this Python")
     arms("--features", help="ENGINE_EXT of the candidate (default: unset, what its engine runs)")
-    arms("--port", type=int, help="of both arms (default: a free one)")
+    arms("--port", type=int, help="of both servers (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
     arms("--cpu", action="store_true", help="by settings for a CPU (evals/serving/engines.py)")
     arms("--candidate-model", help="another model for the candidate, to see the gate fail")
-    arms = parser.add_argument_group("or arms that there are").add_argument
+    arms = parser.add_argument_group("or servers that run already").add_argument
     arms("--baseline-url")
     arms("--candidate-url")
     arms("--served-model-name", help="where a server has several")
     arms("--baseline-status", type=Path, metavar="FILE", help="its ENGINE_EXT_STATUS")
     arms("--candidate-status", type=Path, metavar="FILE", help="its ENGINE_EXT_STATUS")
-    arms("--trust-arms", action="store_true", help="take it on trust which arm is which")
+    arms("--trust-servers", action="store_true", help="take it on trust which server is which")
     arms("--api-key-env", default=API_KEY, metavar="NAME", help=f"variable (default {API_KEY})")
     arms("--baseline-samples", type=Path, metavar="FILE", help="samples.jsonl of an earlier run")
     what = parser.add_argument_group("questions").add_argument
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     what("--concurrency", type=int, default=4, help="requests at a time (default 4)")
     judged = parser.add_argument_group("verdict").add_argument
     judged("--max-drop", type=float, default=0.01, help="allowed drop in accuracy (default 0.01)")
-    judged("--min-accuracy", type=float, help="an arm below it answers by chance: invalid")
+    judged("--min-accuracy", type=float, help="a server below it answers by chance: invalid")
     shown = f"share of replies that may be none (default {MOST_UNANSWERED})"
     judged("--max-unanswered", type=float, default=MOST_UNANSWERED, metavar="SHARE", help=shown)
     judged("--smoke", action="store_true", help="too few questions are a warning")

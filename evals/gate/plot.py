@@ -1,9 +1,10 @@
-"""The plot of the report: accuracy of both arms by subject, with intervals."""
+"""The plot of the report: accuracy of both servers by subject, with intervals."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from math import floor
 from typing import Any
 
 import matplotlib
@@ -18,7 +19,7 @@ COLORS = {"baseline": "#6b7280", "candidate": "#2563eb"}
 
 def accuracy_by_subject(rows: Sequence[Mapping[str, Any]]) -> str:
     """An SVG element: a line for each row, the last one at the bottom."""
-    figure = Figure(figsize=(7, 0.9 + 0.42 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(5.5, 0.9 + 0.42 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for arm, shift in (("baseline", -0.14), ("candidate", 0.14)):
         values = [row[arm] for row in rows]
@@ -36,7 +37,9 @@ def accuracy_by_subject(rows: Sequence[Mapping[str, Any]]) -> str:
     axes.set_yticks(range(len(rows)), [row["subject"] for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set(xlim=(-0.02, 1.02), xlabel="accuracy, with Wilson's 95 % interval")
+    lowest = floor(10 * min(row[f"{arm}_interval"][0] for row in rows for arm in COLORS)) / 10
+    margin = 0.02 * (1 - lowest)
+    axes.set(xlim=(lowest - margin, 1 + margin), xlabel="accuracy, with Wilson's 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper right", ncols=2, frameon=False)
     buffer = io.StringIO()

@@ -40,8 +40,8 @@ FAILURES = (
 )
 FAILURES += (tasks.NoTask, logprobs.ProbeFailed)
 SETTINGS = (
-    "task", "limit", "max_new_tokens", "no_thinking", "max_unanswered", "max_drop",
-    "min_accuracy", "logprob_tolerance", "smoke", "trust_arms",
+    "engine", "model", "task", "limit", "max_new_tokens", "no_thinking", "max_unanswered",
+    "max_drop", "min_accuracy", "logprob_tolerance", "smoke", "trust_servers",
 )  # fmt: skip
 """Options that the report names as they are."""
 
@@ -119,7 +119,7 @@ def _judged(
         baseline,
         candidate,
         features=options.features and [word.strip() for word in options.features.split(",")],
-        trust_arms=options.trust_arms,
+        trust_servers=options.trust_servers,
         min_accuracy=options.min_accuracy,
         limit=options.max_new_tokens,
         most_unanswered=options.max_unanswered,

@@ -36,8 +36,13 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     """Reasons and warnings, and what kind of run it was."""
     settings = result["settings"]
     found = [*result["reasons"], *(f"warning: {warning}" for warning in result["warnings"])]
-    if settings["trust_arms"]:
-        found.append("nothing but the operator's word says which arm runs the extension")
+    if settings["trust_servers"]:
+        found.append("nothing but the operator's word says which server runs the extension")
+    if settings["model"]:
+        found.append(
+            f"{settings['engine']}, {settings['model']};"
+            f" features of the candidate: {settings['features']}"
+        )
     asked = (
         f"{settings['task']} ({settings['dataset'] or 'hub'}), lmms-eval {settings['lmms_eval']}"
     )

@@ -60,7 +60,7 @@ def reasons(
     candidate: Arm,
     *,
     features: Sequence[str] | None,
-    trust_arms: bool,
+    trust_servers: bool,
     min_accuracy: float | None,
     limit: int,
     most_unanswered: float = MOST_UNANSWERED,
@@ -76,10 +76,10 @@ def reasons(
     for arm in (baseline, candidate):
         found += _failed(arm) or _silent(arm, limit, most_unanswered)
     found += _unpaired(baseline, candidate)
-    if not trust_arms:
+    if not trust_servers:
         found += [
             f"nothing tells whether {arm.name} runs the extension: name its status file"
-            f" (ENGINE_EXT_STATUS there) with --{arm.name}-status, or say --trust-arms"
+            f" (ENGINE_EXT_STATUS there) with --{arm.name}-status, or say --trust-servers"
             for arm in (baseline, candidate)
             if arm.status is None
         ]
@@ -134,15 +134,15 @@ def _silent(arm: Arm, limit: int, most: float) -> list[str]:
 
 def _unpaired(baseline: Arm, candidate: Arm) -> list[str]:
     if len({arm.dataset for arm in (baseline, candidate) if arm.dataset}) > 1:
-        return ["the data set changed between the arms"]
+        return ["the data set changed between the servers"]
     before = {sample.position: sample for sample in baseline.samples}
     after = {sample.position: sample for sample in candidate.samples}
     if alone := before.keys() ^ after.keys():
-        return [f"{len(alone)} questions were asked of one arm only"]
+        return [f"{len(alone)} questions were asked of one server only"]
     pairs = [(before[position], after[position]) for position in before]
     if other := [b.name for b, c in pairs if b.question != c.question]:
         names = ", ".join(other[:SHOWN])
-        return [f"{len(other)} questions are not the same in both arms: {names}"]
+        return [f"{len(other)} questions are not the same at both servers: {names}"]
     if counted := [(b, c) for b, c in pairs if b.prompt_tokens != c.prompt_tokens]:
         b, c = counted[0]
         return [

@@ -111,7 +111,7 @@ def _row(
 ) -> dict[str, Any]:
     """The line of the record."""
     overall = result["overall"] or {}
-    environment = result["arms"].get("candidate", {}).get("environment", {})
+    environment = result["servers"].get("candidate", {}).get("environment", {})
     row = {
         "date": date.today().isoformat(),
         "engine": options.engine,

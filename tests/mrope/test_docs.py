@@ -1,4 +1,4 @@
-"""What docs/mrope.md shows: its example runs, on transformers 4 and 5, its error is what is said."""
+"""What docs/mrope.md shows: its example runs, on transformers 4 and 5, and its error is raised."""
 
 import re
 from types import SimpleNamespace

@@ -16,12 +16,15 @@ from tests.evals.gate.arms import arm, sample
 
 WIDTHS = {"desktop": 1280, "phone": 360}
 SETTINGS = {
+    "engine": "vllm",
+    "model": "org/model",
+    "features": "linear,mrope",
     "task": "mmmu_val",
     "dataset": None,
     "max_new_tokens": 128,
     "lmms_eval": "0.7.3",
     "max_drop": 0.01,
-    "trust_arms": False,
+    "trust_servers": False,
     "logprob_tolerance": 0.02,
 }
 SCRIPT = "<script>document.title = 'taken'</script>"
@@ -76,7 +79,9 @@ def page(request, browser, result, tmp_path):
 
 def test_the_verdict_and_its_reason_come_first(page):
     assert page.locator("h1 .verdict").inner_text() == "FAIL"
-    assert "the candidate answers worse: -0.0667, 60 lost, 0 won" in page.locator("ul").inner_text()
+    said = page.locator("ul").inner_text()
+    assert "the candidate answers worse: -0.0667, 60 lost, 0 won" in said
+    assert "vllm, org/model; features of the candidate: linear,mrope" in said
 
 
 def test_no_part_is_wider_than_the_screen(page):
@@ -87,7 +92,9 @@ def test_no_part_is_wider_than_the_screen(page):
 def test_every_subject_has_a_row_and_a_place_in_the_plot(page):
     assert page.locator(".subjects tr").count() == 1 + 30 + 1
     plot = page.locator(".plot svg")
-    assert plot.bounding_box()["width"] > 300
+    box = plot.bounding_box()
+    assert box["width"] > 300
+    assert box["x"] + box["width"] <= page.viewport_size["width"]
     assert "Subject_29" in plot.text_content()
 
 

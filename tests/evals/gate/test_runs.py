@@ -113,7 +113,7 @@ def stored(passed):
 
 def candidate(server):
     running, written = server
-    return ["--candidate-url", running.url, "--candidate-status", written, "--trust-arms"]
+    return ["--candidate-url", running.url, "--candidate-status", written, "--trust-servers"]
 
 
 def test_servers_that_run_pass_with_the_same_answers(passed):
@@ -157,7 +157,7 @@ def test_too_few_questions_are_no_proof(tmp_path, server, stored, questions):
 def test_a_candidate_without_the_extension_is_no_candidate(tmp_path, server, stored, questions):
     (tmp_path / "off.jsonl").touch()
     given = ["--candidate-url", server[0].url, "--candidate-status", tmp_path / "off.jsonl"]
-    given += ["--baseline-samples", stored, "--trust-arms", "--dataset", questions, "--smoke"]
+    given += ["--baseline-samples", stored, "--trust-servers", "--dataset", questions, "--smoke"]
     code, said, _ = gate(tmp_path, *given)
     assert code == 2
     assert "candidate did not run the extension" in said
@@ -187,7 +187,7 @@ def test_servers_whose_replies_are_cut_show_nothing(tmp_path, arms, questions):
     for name in ("baseline", "candidate"):
         assert f"{name} gave no answer to 10 of 10 questions" in said
     assert "10 cut at 1 tokens" in said
-    assert report["arms"]["baseline"]["unanswered"] == 10
+    assert report["servers"]["baseline"]["unanswered"] == 10
 
 
 @slow
@@ -197,7 +197,7 @@ def test_another_data_set_is_not_compared(tmp_path, server, stored, all_question
     given = [*candidate(server), "--baseline-samples", stored, "--dataset", other, "--smoke"]
     code, said, _ = gate(tmp_path, *given)
     assert code == 2
-    assert "the data set changed between the arms" in said
+    assert "the data set changed between the servers" in said
 
 
 @slow
@@ -266,18 +266,18 @@ def test_servers_that_are_started_pass_and_are_stopped(tmp_path, questions):
     given = [*STARTED, "--dataset", questions, "--smoke", "--limit", 10]
     code, said, report = gate(tmp_path, *given)
     assert code == 0, said
-    assert report["arms"]["baseline"]["replaced"] == []
+    assert report["servers"]["baseline"]["replaced"] == []
     # vLLM multiplies on a CPU already.
-    assert report["arms"]["candidate"]["replaced"] == []
+    assert report["servers"]["candidate"]["replaced"] == []
     assert "the extension has nothing to do in candidate" in report["warnings"][0]
-    assert report["arms"]["candidate"]["environment"]["vllm"].startswith("0.32.0")
+    assert report["servers"]["candidate"]["environment"]["vllm"].startswith("0.32.0")
     assert left_behind(tmp_path) == []
 
 
 @slow
 def test_a_wrong_patch_embedding_fails_and_shows_the_flipped_questions(tmp_path, stored, questions):
     ((_, copy),) = faulty_copies(FAMILY, tmp_path, ["random kernel"])
-    given = [*STARTED, "--candidate-model", copy, "--baseline-samples", stored, "--trust-arms"]
+    given = [*STARTED, "--candidate-model", copy, "--baseline-samples", stored, "--trust-servers"]
     code, said, report = gate(tmp_path, *given, "--dataset", questions)
     assert (code, report["verdict"]) == (1, "FAIL"), said
     assert report["overall"]["lost"] == len(report["flipped"]) - report["overall"]["won"] > 20

@@ -22,7 +22,7 @@ def questions(tmp_path_factory):
 def run(out, questions, baseline, candidate, *given, key=None):
     """What came of it, and what the candidate was asked."""
     with replies(baseline, key) as (before, _), replies(candidate, key) as (after, asked):
-        urls = ["--baseline-url", before, "--candidate-url", after, "--trust-arms"]
+        urls = ["--baseline-url", before, "--candidate-url", after, "--trust-servers"]
         asks = ["--dataset", questions, "--smoke", "--concurrency", 1]
         return *gate(out, *urls, *asks, *given), asked
 
@@ -47,7 +47,7 @@ def test_two_servers_that_are_silent_alike_do_not_pass(tmp_path, questions, how)
         assert (
             f"{name} gave no answer to {COUNT} of {COUNT} questions ({COUNT} replies empty" in said
         )
-        assert report["arms"][name]["empty"] == COUNT
+        assert report["servers"][name]["empty"] == COUNT
     assert "--no-thinking" in said
 
 

@@ -7,7 +7,7 @@ from tests.evals.gate.arms import REPLACED, arm, sample
 
 
 def found(baseline, candidate, **changes):
-    settings = {"features": ["linear"], "trust_arms": False, "min_accuracy": None, "limit": 128}
+    settings = {"features": ["linear"], "trust_servers": False, "min_accuracy": None, "limit": 128}
     settings |= changes
     return reasons(baseline, candidate, **settings)
 
@@ -27,9 +27,12 @@ def test_two_arms_with_the_same_questions_are_valid():
     [
         ({"failure": "[LMMS_EVAL_REQUEST_FAILED after 1 retries]"}, "1 requests failed, the first"),
         ({"failure": "[LMMS_EVAL_BUDGET_EXCEEDED]"}, "BUDGET_EXCEEDED"),
-        ({"question": "another"}, "1 questions are not the same in both arms: validation_Digit_4"),
+        (
+            {"question": "another"},
+            "1 questions are not the same at both servers: validation_Digit_4",
+        ),
         ({"prompt_tokens": 81}, "1 prompts have another number of tokens"),
-        ({"position": 7}, "2 questions were asked of one arm only"),
+        ({"position": 7}, "2 questions were asked of one server only"),
     ],
 )
 def test_samples_that_cannot_be_compared_are_a_reason(name, changes, reason):
@@ -41,7 +44,7 @@ def test_samples_that_cannot_be_compared_are_a_reason(name, changes, reason):
 
 def test_another_data_set_is_a_reason():
     (said,) = found(arm("baseline"), arm("candidate", dataset="another"))
-    assert said == "the data set changed between the arms"
+    assert said == "the data set changed between the servers"
 
 
 def test_a_candidate_without_the_extension_is_a_reason():
@@ -141,12 +144,12 @@ def test_a_feature_that_the_engine_has_not_is_not_missed(engine, expected):
 def test_servers_nobody_knows_of_need_the_operators_word():
     pair = arm("baseline", status=None), arm("candidate", status=None)
     assert len(found(*pair)) == 2
-    assert all("--trust-arms" in said for said in found(*pair))
-    assert found(*pair, trust_arms=True) == []
+    assert all("--trust-servers" in said for said in found(*pair))
+    assert found(*pair, trust_servers=True) == []
 
 
 def test_the_operators_word_does_not_outweigh_a_status_file():
-    said = found(arm("baseline", status=None), arm("candidate", status=[]), trust_arms=True)
+    said = found(arm("baseline", status=None), arm("candidate", status=[]), trust_servers=True)
     assert "did not run the extension" in said[0]
 
 

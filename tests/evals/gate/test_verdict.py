@@ -56,9 +56,9 @@ def test_warnings_are_told_whatever_the_verdict(count):
 
 @pytest.mark.parametrize("overall", [None, run(720, 40, 0)])
 def test_an_invalid_run_is_neither_passed_nor_failed(overall):
-    judged = judge(overall, 0.01, ["the data set changed between the arms"])
+    judged = judge(overall, 0.01, ["the data set changed between the servers"])
     assert judged.verdict is Verdict.INVALID
-    assert judged.reasons == ("the data set changed between the arms",)
+    assert judged.reasons == ("the data set changed between the servers",)
 
 
 def test_log_probabilities_that_moved_fail_a_run_whose_answers_did_not():
