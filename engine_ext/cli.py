@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -90,12 +91,12 @@ def _doctor(options: argparse.Namespace) -> int:
     if measurement is not None:
         report["measured"] = measurement
     if options.json:
-        print(json.dumps(report, indent=2))
+        _print(json.dumps(report, indent=2))
     elif options.report:
-        print(markdown(report))
+        _print(markdown(report))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        print("\n".join(lines(report, width)))
+        _print("\n".join(lines(report, width)))
     return 0 if report["active"] else 1
 
 
@@ -109,8 +110,16 @@ def _status(path: Path, as_json: bool) -> int:
     except BadStatusFile as error:
         print(f"engine-ext: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
+    _print(json.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
     return 1 if report["problems"] else 0
+
+
+def _print(text: str) -> None:
+    """Who reads it may have read enough, as ``| head`` has: that is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at the end
 
 
 if __name__ == "__main__":

@@ -33,6 +33,15 @@ def test_prints_json_for_scripts(capsys):
     assert report["stack"]["torch"]
 
 
+@pytest.mark.parametrize("form", [(), ("--json",), ("--report",)])
+def test_who_reads_may_have_read_enough(form):
+    command = [sys.executable, "-m", "engine_ext", "doctor", *form]
+    ran = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    ran.stdout.close()
+    assert ran.stderr.read() == ""
+    assert ran.wait() == 1
+
+
 def test_reports_an_unknown_feature():
     report = doctor.examine({"ENGINE_EXT": "fast"})
     assert any("'fast' not understood" in problem for problem in report["problems"])
