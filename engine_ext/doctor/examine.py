@@ -25,7 +25,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         "engine_ext": __version__,
         "python": platform.python_version(),
         "stack": _stack(),
-        "features": [],
+        VARIABLE: environ.get(VARIABLE),
         "problems": {},
         "engines": {},
     }
@@ -33,10 +33,9 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         text = f"torch cannot be imported: {report['stack']['error']}"
         report["problems"][text] = "pip install torch   # an engine brings its own"
     try:
-        report["features"] = list(enabled_features(environ))
-        is_understood = True
+        is_wanted, is_understood = "linear" in enabled_features(environ), True
     except UnknownFeature as error:
-        is_understood = False
+        is_wanted = is_understood = False
         report["problems"][str(error)] = f"unset {VARIABLE}"
     for name, adapter in _adapters().items():
         engine = adapter.examine(environ, load=is_understood)
@@ -51,7 +50,6 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     if not report["engines"]:
         report["problems"]["no engine found: neither SGLang nor vLLM is installed here"] = NO_ENGINE
     for name, engine in report["engines"].items():
-        is_wanted = "linear" in report["features"]
         if is_wanted and engine["overrides"] == [] and not engine["problems"]:
             logged = "; ".join(engine["log"]) or "its log does not say why"
             engine["problems"][f"{name} resolves models to its own classes: {logged}"] = REPORT

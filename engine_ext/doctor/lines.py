@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine_ext.doctor.measure import rounded
+from engine_ext.features import VARIABLE
 from engine_ext.installed import REPORT
 
 OK, OFF, FAIL, SAID = "[ok]", "[off]", "[fail]", ""
@@ -58,7 +59,7 @@ def _rows(report: Mapping[str, Any]) -> Iterator[Row]:
         yield SAID, "torch", stack["torch"]
         yield SAID, "GPU", stack["gpu"] or "none visible to torch"
         yield SAID, "cuDNN", stack["cudnn"] or "none (CPU build)"
-    yield SAID, "features asked", ", ".join(report["features"]) or "none (ENGINE_EXT)"
+    yield SAID, VARIABLE, report[VARIABLE] or "not set: what is on by default"
     for name, engine in report["engines"].items():
         yield SAID, name, engine["version"]
         yield from ((mark, f"  {label}", value) for mark, label, value in _of_engine(engine))

@@ -234,5 +234,5 @@ def test_doctor_says_that_vllm_plugins_keeps_us_out():
 def test_doctor_says_that_the_extension_is_off():
     status, report = doctor(ENGINE_EXT="off")
     assert status == 1
-    assert report["features"] == []
+    assert report["engines"]["vllm"]["features"] == []
     assert report["engines"]["vllm"]["overrides"] == []
