@@ -56,7 +56,11 @@ def test_equals_conv3d(conv, batch, grid, rest):
     """One patch, frames of several, and what does not fill a patch."""
     sizes = [n * k + min(r, k - 1) for n, k, r in zip(grid, conv.kernel_size, rest, strict=True)]
     frames = torch.randn(batch, conv.in_channels, *sizes)
-    expected, found = conv(frames), product_of(conv)(frames)
+    found = product_of(conv)(frames)
+    # In float32, that of torch 2.13 and 2.14 is wrong for one channel, a channels-last weight of (1, 1, 2) and
+    # a rest (memory that nobody wrote); pytorch #82060 is the same of two dimensions.
+    conv, frames = conv.double(), frames.double()
+    expected = conv(frames)
     assert found.shape == expected.shape
     assert ((found - expected).abs() <= 1e-6 * largest_sum(conv, frames)).all()
 
