@@ -57,8 +57,8 @@ def test_equals_conv3d(conv, batch, grid, rest):
     sizes = [n * k + min(r, k - 1) for n, k, r in zip(grid, conv.kernel_size, rest, strict=True)]
     frames = torch.randn(batch, conv.in_channels, *sizes)
     found = product_of(conv)(frames)
-    # In float32, that of torch 2.13 and 2.14 is wrong for one channel, a channels-last weight of (1, 1, 2) and
-    # a rest (memory that nobody wrote); pytorch #82060 is the same of two dimensions.
+    # In float32, torch 2.13 and 2.14 are wrong for one channel, a channels-last weight of (1, 1, 2)
+    # and a rest: memory that nobody wrote. pytorch #82060 is the same in two dimensions.
     conv, frames = conv.double(), frames.double()
     expected = conv(frames)
     assert found.shape == expected.shape
