@@ -1,4 +1,4 @@
-"""Raw pixels in a real server: what each stage of an image takes, and requests a second.
+"""The feature `pixels` in a real server: what each stage of an image takes, and requests a second.
 
     python -m benchmarks.pixels --engine sglang --family qwen2_5_vl
 

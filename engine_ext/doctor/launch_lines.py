@@ -34,7 +34,7 @@ def _said(one: Mapping[str, Any]) -> Iterator[str]:
         yield f"holds {one['architecture']}, replaced: {', '.join(replaced) or 'nothing'}"
     if SENDER in one["roles"]:
         for kind in one["sends"]:
-            yield f"sends {kind}s as pixels"
+            yield f"sends {kind}s as uint8"
         for kind, reason in one["as_before"].items():
             yield f"sends {kind}s as before ({reason})"
     if one["positions"]:

@@ -126,7 +126,7 @@ def advice(found: Mapping[str, Any], rest: float | None = None, before: float = 
     if found["ratio"] < 1.1:
         return "a convolution costs no more than a product here: nothing to gain in speed"
     size = "much" if found["ratio"] >= 20 else "something"
-    worth = "what part of a tower and of a request that is, --model of a checkpoint tells"
+    worth = "--model says what part of a tower and of a request that is"
     if rest is not None:
         tower = rest + saved
         size = "little" if saved < 0.05 * tower else size

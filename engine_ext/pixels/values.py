@@ -30,7 +30,7 @@ class PixelValues:
     Args:
         table: (C, 256), in the processor's own dtype.
         affine: two columns (C, 1) in that dtype, such that ``(value - first) / second`` is the
-            table to the bit; None where no such two are known.
+            table bit for bit; None where no such two are known.
     """
 
     table: Tensor
@@ -125,7 +125,7 @@ def noise(height: int = 150, width: int = 250) -> np.ndarray:
 
 
 def _affine(table: Tensor, processor: Any) -> tuple[Tensor, Tensor] | None:
-    """The fused form of transformers' torchvision backend, where it is the table to the bit."""
+    """The fused form of transformers' torchvision backend, where it is the table, bit for bit."""
     if not (processor.do_normalize and processor.rescale_factor):
         return None
     scale = 1.0 / processor.rescale_factor if processor.do_rescale else 1.0

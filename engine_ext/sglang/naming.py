@@ -35,7 +35,9 @@ def knowing_content(processor: Any) -> Any:
         found.uses_media_artifacts_without_cache = True
         found.processor_fingerprint = build_processor_fingerprint(processor, processor.hf_config)
     except Exception:
-        logger.exception("engine_ext: images are known by their pixels")
+        logger.exception(
+            "engine_ext: cannot know images by what came in: they are known by their pixels"
+        )
         return None
     return found
 

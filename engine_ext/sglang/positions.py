@@ -1,4 +1,4 @@
-"""Put our rope positions in front of SGLang's, once they have come out equal to the bit.
+"""Put our rope positions in front of SGLang's, once they have come out bit-identical.
 
 Each kind of request is computed by both at first, and so are the first frame rates of a kind. What
 ours does not understand is SGLang's to answer, that time. SGLang 0.5.11 and newer are hooked;
@@ -74,12 +74,12 @@ class Proving:
             self.proven[kind] = known | seconds
             if not known:
                 logger.info(
-                    "engine_ext: %s, %s: equal to SGLang's, in use from now on", self.name, kind
+                    "engine_ext: rope positions of %s: equal to SGLang's, in use from now on", kind
                 )
                 status.record(status.POSITIONS, {"function": self.name, "in_use": kind}, logger)
         else:
             self.has_failed = True
-            logger.error("engine_ext: %s, %s: not equal, left to SGLang", self.name, kind)
+            logger.error("engine_ext: rope positions of %s: not equal, left to SGLang", kind)
         return expected
 
     def _try(self, *args: Any, **kwargs: Any) -> Found | None:
@@ -87,12 +87,12 @@ class Proving:
         try:
             return self.ours(*args, **kwargs)
         except BadSpans as error:
-            logger.debug("engine_ext: %s: left to SGLang: %s", self.name, error)
+            logger.debug("engine_ext: rope positions left to SGLang: %s", error)
         except Exception as error:
             logger.log(
                 logging.DEBUG if self.has_raised else logging.WARNING,
-                "engine_ext: %s: a request left to SGLang, as any like it will be: %r",
-                *(self.name, error),
+                "engine_ext: rope positions: a request left to SGLang, as any like it will be: %r",
+                error,
             )
             self.has_raised = True
         return None
@@ -114,7 +114,9 @@ def _proving() -> dict[str, Proving]:
         if has_parameters_of(stock, ours):
             found[name] = Proving(name, ours)
         else:
-            logger.warning("engine_ext: %s has other parameters here, left to SGLang", name)
+            logger.warning(
+                "engine_ext: %s has other parameters here: its positions are left to SGLang", name
+            )
     return found
 
 

@@ -78,7 +78,9 @@ class Sent:
         rows, asked = processors.rows_by_both_ways(processor, self.settings)
         pixels, values = self.compact(asked), PixelValues.unpacked(self.values)
         if pixels is None or not torch.equal(restore(pixels, values, self.row_width), rows):
-            raise NotByValue("SGLang has not been tried, and rows are not restored bit for bit")
+            raise NotByValue(
+                "this SGLang has not been tried, and rows are not restored bit for bit"
+            )
 
     def compact(self, rows: Any) -> Tensor | None:
         """What was given with ``settings``, (N, C, values) uint8; None where it is no pixels."""

@@ -56,8 +56,8 @@ def _why_not_exact(images: Any, patch: Patch) -> str:
         count = torch.tensor([[1, 1, len(rows)]])
         is_same = torch.equal(patch.rows([patch.first_frame(asked)], count), rows)
     except Exception as error:
-        return f"vLLM has not been tried, and a picture fails: {error!r}"
-    return "" if is_same else "vLLM has not been tried, and rows are not restored bit for bit"
+        return f"this vLLM has not been tried, and a picture fails: {error!r}"
+    return "" if is_same else "this vLLM has not been tried, and rows are not restored bit for bit"
 
 
 @cache

@@ -28,7 +28,7 @@ WHO = "engine_ext 0.1.0 beside sglang 0.5.23, on: linear"
 
 
 def test_each_process_is_said_with_what_it_does():
-    sends = "sends images as pixels; sends videos as before (a reason)"
+    sends = "sends images as uint8; sends videos as before (a reason)"
     assert list(lines(LAUNCH)) == [
         "launch    now",
         f"process   7: {WHO}; {sends}; positions by the extension: qwen2_vl image",

@@ -91,7 +91,7 @@ def test_what_is_gained_is_said_of_a_tower_and_of_a_request():
         " 30 ms an image, of 1,000 ms in the tower, 1,000 ms of a request"
     )
     assert "much to gain" in advice(slow, rest=10.0)
-    assert "--model of a checkpoint tells" in advice(slow)
+    assert "--model says what part" in advice(slow)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ RECORDS = "RELIABILITY_RECORDS"
 slow = pytest.mark.slow
 
 HAS_PIXELS = NAME == "" or ".".join(map(str, VERSION)) in TRIED[NAME]["pixels"]
-with_pixels = pytest.mark.skipif(not HAS_PIXELS, reason="raw pixels: not tried on this version")
+with_pixels = pytest.mark.skipif(not HAS_PIXELS, reason="pixels: not tried on this version")
 
 
 def families() -> list[str]:

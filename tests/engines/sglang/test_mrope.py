@@ -1,4 +1,4 @@
-"""Rope positions: equal to the bit to those of the SGLang that is installed."""
+"""Rope positions: bit-identical to those of the SGLang that is installed."""
 
 from types import SimpleNamespace
 
