@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,6 +68,16 @@ def recording(name: str, folder: Path) -> Iterator[list[Row]]:
             screen = console()
             screen.print(f"written: {append(rows, name, folder)}")
             screen.print(printed(rows))
+
+
+@contextmanager
+def recording_in_folder(name: str, results: Path) -> Iterator[tuple[list[Row], Path]]:
+    """The same, and an empty folder for what is made meanwhile, which is removed in the end."""
+    with (
+        recording(name, results) as rows,
+        tempfile.TemporaryDirectory(prefix=f"engine_ext-{name}-") as folder,
+    ):
+        yield rows, Path(folder)
 
 
 def console() -> Console:

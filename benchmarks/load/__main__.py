@@ -13,7 +13,6 @@ import json
 import resource
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -21,7 +20,7 @@ from statistics import median
 import torch
 from rich.progress import track
 
-from benchmarks.command import parser, recording
+from benchmarks.command import parser, recording_in_folder
 from benchmarks.patch_embed.providers import CONV
 from benchmarks.record import OURS, Row, compared
 from benchmarks.tower.sizes import ON_ITS_OWN, TOWERS, build, empty
@@ -43,9 +42,9 @@ def main() -> None:
     if options.one:
         print(json.dumps(load(*options.one, options.device)))
         return
-    with recording(WHAT, options.results) as rows, tempfile.TemporaryDirectory() as folder:
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         for tower in options.towers:
-            checkpoint = Path(folder) / "weights.pt"
+            checkpoint = folder / "weights.pt"
             torch.save(build(tower, "cpu", "sdpa").state_dict(), checkpoint)
             runs: dict[str, list[Loaded]] = {arm: [] for arm in ARMS}
             for _ in track(range(options.runs), tower, transient=True):

@@ -8,10 +8,7 @@ and waits until the server answers ``/health``. Run it on a machine that does no
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-from benchmarks.command import add_engine, parser, recording
+from benchmarks.command import add_engine, parser, recording_in_folder
 from benchmarks.record import OFF, ON, compared
 from benchmarks.serve.arms import Arms
 from evals import checkpoints
@@ -28,10 +25,10 @@ def main() -> None:
     add("--runs", type=int, default=5, help="of each (default 5)")
     options = options_of.parse_args()
     engine = ENGINES[options.engine]
-    with recording(WHAT, options.results) as rows, tempfile.TemporaryDirectory() as folder:
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         environ = {OFF: engine.without_plugins, ON: {"ENGINE_EXT": "linear"}}
         model = checkpoints.path(options.family)
-        arms = Arms(engine, model, Path(folder), environ, settings={})
+        arms = Arms(engine, model, folder, environ, settings={})
         arms.by_turns(options.runs + 1, lambda *_: None)
         # The first starts read files that later ones find in memory: they do not count.
         for run in range(1, options.runs + 1):

@@ -10,14 +10,13 @@ and is what the feature proves itself by.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from benchmarks import stages
-from benchmarks.command import parser, recording
+from benchmarks.command import parser, recording_in_folder
 from benchmarks.record import OFF, ON, Row, compared
 from benchmarks.serve.arms import STOCK, Arms, WrongArm
 from benchmarks.serve.media import Part, picture, question, video
@@ -39,8 +38,7 @@ def main() -> None:
     add("--requests", type=int, default=5, help="of each kind to each server (default 5)")
     options = options_of.parse_args()
     environ = {**STOCK, ON: {"ENGINE_EXT": "mrope"}}
-    with recording(WHAT, options.results) as rows, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         for family in options.families:
             found: dict[str, dict[str, Asked]] = {kind: {} for kind in options.asked}
 

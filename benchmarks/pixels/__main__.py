@@ -13,7 +13,6 @@ are a ceiling. With ``--blocks`` they are as they are.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stages
-from benchmarks.command import add_engine, parser, recording
+from benchmarks.command import add_engine, parser, recording_in_folder
 from benchmarks.record import OFF, Row, compared
 from benchmarks.serve.arms import BESIDE, BEST_SETTINGS, STOCK, WITH_PIXELS, WITH_RESIZE, Arms
 from benchmarks.serve.load import Load, Loads, add_generator
@@ -43,7 +42,7 @@ def main() -> None:
     add("--blocks", type=int, default=0, help="of the vision tower (default: one, stubbed)")
     add("--tiny", action="store_true", help="the tiny checkpoint's own tower: all but it shows")
     add("--size", choices=tuple(SIZES), default="1080p", help="of photographs (default 1080p)")
-    add("--clip", action="store_true", help=f"clips of {FRAMES} frames of 720p, not photographs")
+    add("--clip", action="store_true", help=f"videos of {FRAMES} frames of 720p, not photographs")
     add("--requests", type=int, default=8, help="one after the other (default 8)")
     add("--at-once", type=int, default=16, help="requests, four at a time (default 16)")
     add("--rounds", type=int, default=2, help="starts of each server (default 2)")
@@ -56,11 +55,7 @@ def main() -> None:
     size = SIZES[options.size]
     loads = [] if options.clip else [Load(size, 1, 4, options.at_once)]
     shape = Load(CLIP, FRAMES, 1, 1) if options.clip else Load(size, 1, 1, 1)
-    with (
-        recording(WHAT, options.results) as rows,
-        tempfile.TemporaryDirectory(prefix="engine_ext-pixels-") as name,
-    ):
-        folder = Path(name)
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         model = make(options.family, None if options.tiny else max(1, options.blocks), folder)
         environ = {**STOCK, **BESIDE[options.engine], **WITH_PIXELS, **WITH_RESIZE}
         shared = stages.environ(folder, is_stubbed=not options.blocks)

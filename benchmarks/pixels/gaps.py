@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import stages
-from benchmarks.command import parser, recording
+from benchmarks.command import parser, recording_in_folder
 from benchmarks.record import OFF, compared
 from benchmarks.serve.arms import BESIDE, BEST_SETTINGS, STOCK, WITH_PIXELS, Arms
 from benchmarks.serve.load import Load
@@ -57,7 +56,7 @@ def main() -> None:
     options_of = parser(__doc__)
     add = options_of.add_argument
     add("--family", choices=tuple(TOWER_OF), default="qwen2_5_vl")
-    add("--clip", action="store_true", help=f"clips of {FRAMES} frames of 720p, not photographs")
+    add("--clip", action="store_true", help=f"videos of {FRAMES} frames of 720p, not photographs")
     add("--texts", type=int, default=4, help="that run (default 4)")
     add("--media", type=int, default=12, help="that arrive in a window (default 12)")
     add("--every", type=float, default=1, help="seconds between two (default 1)")
@@ -66,11 +65,7 @@ def main() -> None:
     options = options_of.parse_args()
     load = Load(CLIP, FRAMES, 1, 1) if options.clip else Load(SIZES["1080p"], 1, 1, 1)
     media = new_clip if options.clip else partial(new_picture, load.size)
-    with (
-        recording(WHAT, options.results) as rows,
-        tempfile.TemporaryDirectory(prefix="engine_ext-gaps-") as name,
-    ):
-        folder = Path(name)
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         environ = {**STOCK, **BESIDE["sglang"], **WITH_PIXELS}
         steps = folder / "steps.jsonl"
         shared = {**stages.environ(folder, is_stubbed=True), stages.STEPS: str(steps)}

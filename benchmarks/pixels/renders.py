@@ -12,7 +12,6 @@ is made smaller: the limits of the image processor are a released model's.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from pathlib import Path
 import httpx
 
 from benchmarks import stages
-from benchmarks.command import parser, recording
+from benchmarks.command import parser, recording_in_folder
 from benchmarks.record import OFF, compared
 from benchmarks.serve.arms import STOCK, WITH_PIXELS, WITH_RESIZE, Arms
 from benchmarks.serve.media import SIZES, new_picture, question
@@ -45,11 +44,7 @@ def main() -> None:
     add("--at-once", type=int, default=96, help=f"requests, {AT_ONCE} at a time (default 96)")
     add("--rounds", type=int, default=2, help="starts of each server (default 2)")
     options = options_of.parse_args()
-    with (
-        recording(WHAT, options.results) as rows,
-        tempfile.TemporaryDirectory(prefix="engine_ext-renders-") as name,
-    ):
-        folder = Path(name)
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         model = make(options.family, None, folder)
         environ = {**STOCK, **WITH_PIXELS, **WITH_RESIZE}
         arms = Renders(VLLM, model, folder, environ, stages.environ(folder, is_stubbed=False))

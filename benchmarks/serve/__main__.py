@@ -10,10 +10,7 @@ that does nothing else. The first token of each load is compared between all ser
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
-from benchmarks.command import add_engine, parser, recording
+from benchmarks.command import add_engine, parser, recording_in_folder
 from benchmarks.record import ON
 from benchmarks.serve.arms import STOCK, Arms
 from benchmarks.serve.load import Load, Loads, add_generator
@@ -52,11 +49,7 @@ def main() -> None:
     add_generator(options_of)
     options = options_of.parse_args()
     loads = [load for name in options.loads for load in LOADS[name]]
-    with (
-        recording(WHAT, options.results) as rows,
-        tempfile.TemporaryDirectory(prefix="engine_ext-serve-") as name,
-    ):
-        folder = Path(name)
+    with recording_in_folder(WHAT, options.results) as (rows, folder):
         model = make(options.family, options.blocks, folder)
         sent = Loads(loads, model, folder, options.generator)
         on = {ON: {"ENGINE_EXT": "linear,mrope", **way_in(options.engine)}}
