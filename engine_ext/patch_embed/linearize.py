@@ -14,7 +14,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from engine_ext.patch_embed.conv import PatchConv3d
 from engine_ext.patch_embed.convolves import convolves
 from engine_ext.patch_embed.geometry import NotAPatchProjection, PatchGeometry
-from engine_ext.patch_embed.verify import Verification, verify
+from engine_ext.patch_embed.verify import Verification, has_data, verify
 
 Outcome = Literal["replaced", "already linear", "left alone"]
 
@@ -34,7 +34,8 @@ class Finding:
     geometry: PatchGeometry | None = None
     reason: str = ""
     verification: Verification | None = None
-    """None when the weights had no data yet (meta device) or verification was not asked for."""
+    """None when the weights had no data then (on the meta device, or freed by FSDP1), or verification
+    was not asked for."""
 
     def __str__(self) -> str:
         text = f"{self.name or 'the model itself'} ({self.layer}): {self.outcome}"
@@ -80,8 +81,9 @@ def linearize(
     Args:
         conv_types: the layer classes that compute a 3-D convolution. Subclasses count unless they
             override the computation.
-        check: verify each projection against the convolution now. Weights on the meta device have
-            no values: call `engine_ext.verify` on those once they are loaded.
+        check: verify each projection against the convolution now. Weights on the meta device, or
+            in a storage that FSDP1 has freed, have no values: call `engine_ext.verify` on those
+            once they are there.
         everywhere: also in place of layers of ``conv_types`` that multiply already by themselves.
 
     Raises:
@@ -138,7 +140,7 @@ def _finding(
     if reason is not None:
         return Finding(name, layer, "left alone", reason=reason)
     weight: Any = module.weight
-    verification = verify(module, name) if check and not weight.is_meta else None
+    verification = verify(module, name) if check and has_data(weight) else None
     geometry = PatchGeometry.of(module)
     return Finding(name, layer, "replaced", geometry, verification=verification)
 

@@ -79,7 +79,7 @@ def check_weights(layer: nn.Module, name: str) -> None:
     """Refuse weights that cannot have come from a checkpoint.
 
     Raises:
-        VerificationError: a parameter without data (meta device), of the wrong shape or dtype, with
+        VerificationError: a parameter without data (`has_data`), of the wrong shape or dtype, with
             values that are not finite, or a weight that is zero throughout.
     """
     conv: Any = layer
@@ -97,13 +97,23 @@ def check_weights(layer: nn.Module, name: str) -> None:
         )
 
 
+def has_data(value: Tensor) -> bool:
+    """Whether the values of a parameter are here now.
+
+    Those of a model on the meta device are not, and FSDP1 frees the storage that the parameters of
+    a rank are views of (``use_orig_params=False``) until the model is called.
+    """
+    return not value.is_meta and bool(value.untyped_storage().nbytes() or not value.numel())
+
+
 def _check_parameter(name: str, value: Tensor, shape: tuple[int, ...]) -> None:
     if tuple(value.shape) != shape:
         raise VerificationError(f"{name}: found shape {tuple(value.shape)}, expected {shape}")
     if not value.is_floating_point():
         raise VerificationError(f"{name}: found {value.dtype}, expected a floating-point dtype")
-    if value.is_meta:
-        raise VerificationError(f"{name}: found no data (meta device), expected loaded weights")
+    if not has_data(value):
+        where = "meta device" if value.is_meta else "its storage is freed"
+        raise VerificationError(f"{name}: found no data ({where}), expected loaded weights")
     # The extremes are not finite if any value is not; torch.isfinite would copy the weight thrice.
     if not all(extreme.isfinite() for extreme in torch.aminmax(value.detach())):
         broken = int(value.numel() - torch.isfinite(value).sum())
