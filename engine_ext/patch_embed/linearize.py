@@ -34,8 +34,8 @@ class Finding:
     geometry: PatchGeometry | None = None
     reason: str = ""
     verification: Verification | None = None
-    """None when the weights had no data then (on the meta device, or freed by FSDP1), or verification
-    was not asked for."""
+    """None when the weights had no data (on the meta device, or freed by FSDP1) or verification was
+    not asked for."""
 
     def __str__(self) -> str:
         text = f"{self.name or 'the model itself'} ({self.layer}): {self.outcome}"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from engine_ext.pixels import identity
 from engine_ext.sglang.log import logger
+from engine_ext.sglang.restoring import is_a_clients
 
 
 def knowing_content(processor: Any) -> Any:
@@ -61,8 +62,6 @@ def name_items(items: Iterable[Any], sent: Mapping[str, Any]) -> None:
 
 def _is_of_pixels(item: Any) -> bool:
     """Whether its rows are of `Sent.compact`, and not of a client's."""
-    from sglang.srt.managers.schedule_batch import MultimodalInputFormat
-
     rows = item.feature
     is_compact = isinstance(rows, Tensor) and rows.dim() == 3 and rows.dtype == torch.uint8
-    return is_compact and item.format == MultimodalInputFormat.NORMAL
+    return is_compact and not is_a_clients(item)

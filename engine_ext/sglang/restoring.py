@@ -30,7 +30,7 @@ def restored(items: Sequence[Any], model: Any) -> list[Any]:
 
 def _restored(item: Any, model: Any) -> Any:
     packed = item.model_specific_data.get(VALUES)
-    if packed is None:
+    if packed is None or is_a_clients(item):
         return item
     # The item stays as it is: SGLang may keep it, and encode it again.
     found = copy.copy(item)
@@ -45,6 +45,13 @@ def _restored(item: Any, model: Any) -> Any:
     dtype = getattr(visual, "dtype", None)
     found.feature = restore(pixels, values, item.model_specific_data[ROW_WIDTH], dtype)
     return found
+
+
+def is_a_clients(item: Any) -> bool:
+    """Whether a client has processed it, whose words are all that it says beside its rows."""
+    from sglang.srt.managers.schedule_batch import MultimodalInputFormat
+
+    return bool(item.format != MultimodalInputFormat.NORMAL)
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,8 @@ from evals.checkpoints.damage import blue_first, with_projection
 
 NAN, MISSING, RENAMED, MISSHAPEN, ZERO = "nan", "missing", "renamed", "misshapen", "zero"
 TRUNCATED, BIASLESS = "truncated", "biasless"
+HALF, EMPTY = "half", "empty"
+"""No last block of the tower; shape (0,), which ZeRO-3 leaves of what other ranks hold."""
 
 
 def changed(folder, family):
@@ -32,6 +34,11 @@ def damaged(folder, family, damage):
             del weights[bias]
         elif damage == MISSHAPEN:
             weights[kernel] = weights[kernel][:, :, :1]
+        elif damage == EMPTY:
+            weights[kernel] = weights[kernel].new_empty(0)
+        elif damage == HALF:
+            for name in [name for name in weights if "visual.blocks.1." in name]:
+                del weights[name]
         elif damage == MISSING:
             del weights[kernel]
         elif damage == RENAMED:

@@ -16,8 +16,8 @@ pytest.importorskip("transformers")
 if not torch.distributed.is_available():
     pytest.skip("torch without distributed", allow_module_level=True)
 
-from torch.distributed.tensor import distribute_module  # noqa: E402
-from torch.distributed.tensor.parallel import (  # noqa: E402
+from torch.distributed.tensor import distribute_module
+from torch.distributed.tensor.parallel import (
     ColwiseParallel,
     RowwiseParallel,
     SequenceParallel,

@@ -41,25 +41,27 @@ def text(engine: Any, family: str, prompt: str) -> dict[str, Any]:
     return {"tokens": output["output_ids"], "logprobs": _logprobs(output)}
 
 
-def processed(engine: Any, family: str, kind: str) -> dict[str, Any]:
-    """The reply about an image that the client has processed itself.
+def processed(engine: Any, family: str, form: str) -> dict[str, Any]:
+    """The reply about an image that the client has processed itself, or what the engine says.
 
     Args:
-        kind: ``normalised``, as a processor gives it.
+        form: of tests/engines/sglang/client_features.py.
     """
     from transformers import AutoProcessor
 
     from evals.checkpoints.questions import held_out
+    from tests.engines.sglang.client_features import FORMS
 
     question = next(q for q in held_out(limit=12, side=checkpoints.side(family)) if not q.is_video)
     processor = AutoProcessor.from_pretrained(checkpoints.path(family))
     prompt = _prompt(processor, question.text)
     given = dict(processor(text=[prompt], images=question.images, return_tensors="pt"))
-    output = engine.generate(
-        input_ids=given["input_ids"][0].tolist(),
-        image_data=[{**given, "format": "processor_output"}],
-        **_greedily(),
-    )
+    tokens = given["input_ids"][0].tolist()
+    try:
+        media = FORMS[form](given)
+        output = engine.generate(input_ids=tokens, image_data=media, **_greedily())
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
     return {
         "tokens": [processor.tokenizer.decode([token]) for token in output["output_ids"]],
         "logprobs": _logprobs(output),

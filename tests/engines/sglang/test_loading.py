@@ -13,7 +13,7 @@ from evals.checkpoints.copies import copy_pickled, copy_without_weights, kernel_
 from evals.serving.engines import SGLANG
 from evals.serving.servers import ServerFailed, cpu_server
 from evals.serving.sglang_loader import load, server_args
-from tests.engines.damage import MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
+from tests.engines.damage import HALF, MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
 from tests.engines.limits import NAME, ON, VERSION, families, slow
 
@@ -52,6 +52,18 @@ def test_a_weight_of_another_shape_stops_the_load(family, extended, tmp_path):
     with extended(), pytest.raises((AssertionError, RuntimeError, ValueError)) as stopped:
         load(model)
     assert "1, 14, 14" in str(stopped.value) or "1, 16, 16" in str(stopped.value)
+
+
+@pytest.mark.parametrize("family", families())
+def test_a_tower_without_half_of_its_blocks_loads_as_on_stock(family, extended, tmp_path):
+    """What else a checkpoint leaves out is SGLang's to find: it says nothing."""
+    model = damaged(tmp_path, family, HALF)
+    stock = load(model)
+    with extended():
+        ours = load(model)
+    assert describe(ours)["linear"] == describe(stock)["convs"] == ["visual.patch_embed.proj"]
+    loaded, expected = (each.visual.blocks[0].state_dict() for each in (ours, stock))
+    torch.testing.assert_close(loaded, expected, rtol=0, atol=0)
 
 
 @pytest.mark.skipif(VERSION != (0, 5, 9), reason="a bug of 0.5.9 alone")

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from evals import checkpoints
 from evals.serving.sglang_loader import load
-from tests.engines.damage import MISSHAPEN, damaged
+from tests.engines.damage import EMPTY, MISSHAPEN, damaged
 from tests.engines.limits import OFF, ON, slow
 from tests.engines.sglang.offline import assert_same_answers, failure
 from tests.engines.sglang.updated import REFUSED
@@ -56,9 +56,13 @@ def test_tensors_without_data_are_refused_by_the_words_of_stock(without_data, ex
 
 
 @slow
-def test_what_stock_does_not_survive_ends_the_engine_by_the_same_words(tmp_path):
-    """SGLang reads the same checkpoint again to roll back (sglang #30749)."""
-    steps = [["disk", damaged(tmp_path, "glm4v", MISSHAPEN)]]
+@pytest.mark.parametrize(
+    ("step", "damage"), [(["disk"], MISSHAPEN), (["tensor", None], EMPTY)], ids=str
+)
+def test_what_stock_does_not_survive_ends_the_engine_by_the_same_words(step, damage, tmp_path):
+    """SGLang reads the same checkpoint again to roll back (sglang #30749), and has no way back
+    from tensors."""
+    steps = [[*step, damaged(tmp_path, "glm4v", damage)]]
     model, raised = str(checkpoints.path("glm4v")), r"AssertionError: Attempted to load[^\n]*"
     found, expected = (failure(raised, "glm4v", model, {}, steps, **one) for one in (ON, OFF))
     assert found == expected

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AutoProcessor
 
+from engine_ext.sglang.restoring import ROW_WIDTH, VALUES
 from evals import checkpoints
 from evals.serving.sglang_loader import load
 from tests.engines.limits import families, with_pixels
@@ -49,3 +50,22 @@ def test_features_are_bit_identical(kind, family, models):
     assert torch.equal(features(ours, kind, rows, grid), expected)
     with pytest.raises(Exception):  # noqa: B017,PT011
         features(stock, kind, pixels, grid, **beside)
+
+
+def test_what_a_client_says_beside_its_own_rows_is_not_taken_for_ours(family, models):
+    from sglang.srt.managers.schedule_batch import (
+        Modality,
+        MultimodalDataItem,
+        MultimodalInputFormat,
+    )
+
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    rows, grid = patches_of(processor, family)["image"]
+    item = MultimodalDataItem(
+        modality=Modality.IMAGE,
+        feature=rows,
+        format=MultimodalInputFormat.PROCESSOR_OUTPUT,
+        model_specific_data={"image_grid_thw": grid, VALUES: [1, 2], ROW_WIDTH: 3},
+    )
+    found, expected = (model.get_image_feature([item]) for model in reversed(models))
+    assert torch.equal(found, expected)

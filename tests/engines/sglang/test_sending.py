@@ -83,8 +83,13 @@ def items_of(processor, family, images):
 
 def restored(item):
     """The rows that a model gives itself of an item, or of what one is made of."""
-    item = SimpleNamespace(feature=item.feature, model_specific_data=item.model_specific_data)
-    return restoring.restored([item], None)[0].feature
+    from sglang.srt.managers.schedule_batch import Modality, MultimodalDataItem
+
+    said = item.model_specific_data
+    made = MultimodalDataItem(
+        modality=Modality.IMAGE, feature=item.feature, model_specific_data=said
+    )
+    return restoring.restored([made], None)[0].feature
 
 
 def test_two_images_are_two_items_that_say_how_they_are_restored(family):

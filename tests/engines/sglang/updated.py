@@ -9,7 +9,7 @@ import pytest
 
 from evals import checkpoints
 from evals.checkpoints.copies import copy_without_weights
-from tests.engines.damage import MISSHAPEN, NAN, changed, damaged
+from tests.engines.damage import EMPTY, MISSHAPEN, NAN, changed, damaged
 from tests.engines.limits import VERSION
 from tests.engines.sglang.masked_copy import LOADER
 
@@ -31,7 +31,11 @@ HAS_GROUPS = VERSION >= (0, 5, 9)
 """SGLang 0.5.8 compares versions of torch as text: "2.13" comes before "2.6" for it."""
 with_groups = pytest.mark.skipif(not HAS_GROUPS, reason="stock cannot set up a process group here")
 WITHOUT_WEIGHTS, OTHER_SHAPE = "disk: a folder without weights", "broadcast: another shape"
-REFUSED = [WITHOUT_WEIGHTS, pytest.param(OTHER_SHAPE, marks=with_groups)]
+NO_ELEMENTS = "broadcast: tensors of no elements"
+REFUSED = [
+    WITHOUT_WEIGHTS,
+    *(pytest.param(what, marks=with_groups) for what in (OTHER_SHAPE, NO_ELEMENTS)),
+]
 """By stock, which goes on: it does not after another shape from disk, or from tensors."""
 
 
@@ -57,7 +61,8 @@ def steps(family: str, folder: Path) -> dict[str, Any]:
     empty = copy_without_weights(checkpoints.path(family), folder / "empty")
     add(WITHOUT_WEIGHTS, ["disk", str(empty)])
     if HAS_GROUPS:
-        add(OTHER_SHAPE, ["distributed", None, damaged(folder, family, MISSHAPEN)])
+        for what, damage in ((OTHER_SHAPE, MISSHAPEN), (NO_ELEMENTS, EMPTY)):
+            add(what, ["distributed", None, damaged(folder, family, damage)])
     add("memory", ["memory"])
     add("disk at last", ["disk", other])
     last = found["ask disk at last"]

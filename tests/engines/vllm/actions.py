@@ -104,8 +104,9 @@ UPDATES: dict[str, Callable[[Any, str], Any]] = {
     "layerwise reload, one tensor a call": _reload_layerwise,
     "load_weights of meta tensors": _by(on_model.MetaTensors),
     "load_weights of fake tensors": _by(on_model.FakeTensors),
+    "load_weights of tensors of no elements": _by(on_model.EmptyTensors),
 }
-"""The ways to put the weights of a checkpoint into a running engine; the last two bring none."""
+"""The ways to put the weights of a checkpoint into a running engine; the last three bring none."""
 
 
 def save_shards(llm: Any, family: str, path: str) -> list[str]:
@@ -127,6 +128,13 @@ def ask_with_adapter(llm: Any, family: str, path: str) -> dict[str, Any]:
     return replies(llm, family, lora_request=LoRARequest("adapter", 1, path))
 
 
+def forget(llm: Any, family: str) -> None:
+    """Empty the caches: of prefixes, of inputs and, where this vLLM can, of what the tower gave."""
+    llm.reset_prefix_cache()
+    llm.llm_engine.reset_mm_cache()
+    getattr(llm.llm_engine, "reset_encoder_cache", lambda: None)()
+
+
 def cache_hits(llm: Any, family: str) -> dict[str, int]:
     """How often vLLM has found what it looked for in its caches."""
     return {
@@ -140,6 +148,7 @@ ACTIONS = {
     "reload": reload,
     "ask_with_adapter": ask_with_adapter,
     "cache_hits": cache_hits,
+    "forget": forget,
     "adapted": lambda llm, family: llm.apply_model(on_model.adapted)[0],
     "encode_as_captured": lambda llm, family: llm.apply_model(on_model.encode_as_captured)[0],
     "spoil": lambda llm, family: len(llm.apply_model(on_model.spoil)),

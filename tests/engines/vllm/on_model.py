@@ -152,6 +152,13 @@ class FakeTensors(Update):
         model.load_weights((name, fake(value)) for name, value in self.weights(PROJECTION))
 
 
+class EmptyTensors(Update):
+    """As a trainer gives them under ZeRO-3 that has not gathered them."""
+
+    def __call__(self, model: Any) -> None:
+        model.load_weights((name, value.new_empty(0)) for name, value in self.weights(PROJECTION))
+
+
 def adapted(model: Any) -> list[str]:
     """Names of the layers that vLLM has made ready for adapters."""
     from vllm.lora.layers import BaseLayerWithLoRA

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from evals import checkpoints
-from tests.engines.damage import MISSHAPEN, MISSING, NAN, ZERO, changed, damaged
+from tests.engines.damage import HALF, MISSHAPEN, MISSING, NAN, ZERO, changed, damaged
 from tests.engines.faults import FAULTS
+from tests.engines.quantized import QUANTIZED, quantized
 from tests.engines.vllm import variants
 from tests.engines.vllm.ways import IMAGES, SKIPPED, TEXT, UPDATES, WITHOUT_DATA
 
@@ -61,7 +62,8 @@ class Checkpoints:
         self.changed = changed(folder, FAMILY)
         self.damaged = {damage: damaged(folder, UNBIASED, damage) for damage in DAMAGES}
         self.pickled = variants.pickled(folder, FAMILY)
-        self.quantized = variants.quantized(folder, FAMILY)
+        self.quantized = {how: quantized(folder, FAMILY, how) for how in QUANTIZED}
+        self.half = damaged(folder, UNBIASED, HALF)
         self.adapter = variants.adapter(folder, FAMILY, ADAPTED)
         self.shards = {
             (arm, when): variants.without_weights(folder, FAMILY, f"{arm}-{when}")
@@ -98,7 +100,8 @@ def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
     return {
         **runs,
         **runs_for_text(),
-        "quantized": of(FAMILY, files.quantized),
+        **{how: of(FAMILY, path) for how, path in files.quantized.items()},
+        HALF: of(UNBIASED, files.half, ask=False),
         "shards of the running engine": _shards(files, arm, "running"),
         "adapter": of(
             FAMILY,
@@ -109,6 +112,7 @@ def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
 
 
 SHARED = case(FAMILY, "bfloat16")
+CACHED, FORGOTTEN = "asked again after an update", "and once the caches are empty"
 _IMPOSSIBLE = {
     "sleep mode": {"enable_sleep_mode": True},
     "fp8": {"quantization": "fp8"},
@@ -174,6 +178,9 @@ def _shared(files: Checkpoints, arm: str, then: list[Any]) -> dict[str, Any]:
         {"do": "sleep", "level": 2, "skip": 3 * IMAGES, "as": "sleep 2"},
         *(_update(by, files.changed, SKIPPED[by]) for by in WITHOUT_DATA),
         _update("load_weights", files.changed, 4 * IMAGES),
+        {**_update("load_weights of the patch embedding", files.changed, 0), "as": CACHED},
+        "forget",
+        {"do": "ask", "as": FORGOTTEN},
     ]
     for by in (by for by, is_there in UPDATES.items() if is_there and arm == "extension"):
         steps += ["spoil", _update(by, files.changed, SKIPPED[by])]

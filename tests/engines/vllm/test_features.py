@@ -3,6 +3,7 @@
 import pytest
 
 from tests.engines.limits import OFF, ON, VERSION, slow
+from tests.engines.quantized import QUANTIZED
 from tests.engines.vllm.answers import assert_same, differ, said
 from tests.engines.vllm.runs import ADAPTED, SHARED, UNBIASED, of
 
@@ -12,6 +13,10 @@ COMPILED = {
     "the language model": {},
     "the tower too": {"compilation_config": {"compile_mm_encoder": True}},
 }
+
+FAST = ("compressed-tensors, int8 W8A8", "AWQ")
+REFUSED = ("fp8", "bitsandbytes", "torchao")
+"""By vLLM 0.32 on a CPU without AMX, or without a package."""
 
 adapts_towers = pytest.mark.skipif(
     VERSION < (0, 12), reason="this vLLM puts no adapter on the tower"
@@ -50,11 +55,14 @@ def test_an_adapter_leaves_the_projection_alone(arms):
     assert tower <= set(found["adapted"])
 
 
-@pytest.mark.shows("features", "quantized language model (compressed-tensors, int8 W8A8)")
-def test_a_quantized_language_model_answers_as_on_stock(arms, record_property):
-    found, expected = arms.extension["quantized"], arms.stock["quantized"]
-    if "error" in expected:  # the build of vLLM 0.11 in this environment
-        assert "create_onednn_scaled_mm_handler" in expected["error"]
+@pytest.mark.shows("features", "quantized language model ({how})")
+@pytest.mark.parametrize(
+    "how", [how if how in FAST else pytest.param(how, marks=slow) for how in QUANTIZED]
+)
+def test_a_quantized_language_model_answers_as_on_stock(how, arms, record_property):
+    found, expected = arms.extension[how], arms.stock[how]
+    if "error" in expected:
+        assert how in REFUSED or VERSION < (0, 32)
         assert said(found["error"]) == said(expected["error"])
         record_property("found", f"stock cannot here: {said(expected['error'])}")
         return

@@ -7,7 +7,7 @@ update finds a projection that was overwritten, so it is seen to bring every val
 import pytest
 
 from tests.engines.vllm.answers import assert_same, differ, said
-from tests.engines.vllm.runs import SHARED
+from tests.engines.vllm.runs import CACHED, FORGOTTEN, SHARED
 from tests.engines.vllm.ways import UPDATES, WITHOUT_DATA
 
 EACH = [
@@ -41,6 +41,15 @@ def test_an_update_without_values_is_refused_in_the_words_of_stock(by, arms, rec
     assert found["error"] == expected["error"]
     record_property("found", f"stock cannot: {said(expected['error'])}")
     assert_same(found["replies"], expected["replies"])
+
+
+@pytest.mark.shows("weight paths", "caches of images after an update, running")
+def test_what_was_asked_before_an_update_is_answered_from_the_caches_as_on_stock(arms):
+    """Until they are emptied: vLLM leaves that to who updates."""
+    found, expected = arms.extension[SHARED], arms.stock[SHARED]
+    assert_same(found[CACHED]["replies"], expected[CACHED]["replies"])
+    assert_same(found[FORGOTTEN], expected[FORGOTTEN])
+    assert differ(expected[FORGOTTEN], expected["replies"])
 
 
 def test_nor_do_all_of_them_write_a_status_line(arms):

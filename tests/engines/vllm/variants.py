@@ -1,4 +1,4 @@
-"""Checkpoints made on the fly: another file format, a quantized language model, an adapter."""
+"""Checkpoints made on the fly: another file format, an adapter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from evals import checkpoints
-from evals.checkpoints.copies import WEIGHTS, copy_pickled, copy_with, copy_without_weights
+from evals.checkpoints.copies import WEIGHTS, copy_pickled, copy_without_weights
 
 
 def pickled(folder: Path, family: str) -> str:
@@ -20,36 +20,6 @@ def pickled(folder: Path, family: str) -> str:
 def without_weights(folder: Path, family: str, name: str) -> str:
     """A copy of ``family`` that holds no weights yet."""
     return str(copy_without_weights(checkpoints.path(family), folder / f"{family}-{name}"))
-
-
-def quantized(folder: Path, family: str) -> str:
-    """A copy of ``family`` whose language model is int8 (W8A8, a scale for each output channel)."""
-
-    def quantize(weights: dict[str, torch.Tensor]) -> None:
-        for name in [n for n in weights if ".layers." in n and n.endswith("proj.weight")]:
-            weight = weights[name].float()
-            scale = weight.abs().amax(dim=1, keepdim=True) / 127
-            weights[name] = (weight / scale).round().to(torch.int8)
-            weights[name + "_scale"] = scale
-
-    path = copy_with(checkpoints.path(family), folder / f"{family}-w8a8", quantize)
-    config = json.loads((path / "config.json").read_text())
-    of_both = {"num_bits": 8, "type": "int", "symmetric": True}
-    config["quantization_config"] = {
-        "quant_method": "compressed-tensors",
-        "format": "int-quantized",
-        "quantization_status": "compressed",
-        "config_groups": {
-            "group_0": {
-                "targets": ["Linear"],
-                "weights": {**of_both, "strategy": "channel", "dynamic": False},
-                "input_activations": {**of_both, "strategy": "token", "dynamic": True},
-            }
-        },
-        "ignore": ["re:.*lm_head", "re:.*visual.*"],
-    }
-    (path / "config.json").write_text(json.dumps(config))
-    return str(path)
 
 
 def adapter(folder: Path, family: str, modules: dict[str, str]) -> str:

@@ -25,7 +25,11 @@ UPDATES = {
     is not None,
 }
 """The ways to put other weights into a running engine, and whether this vLLM has them on a CPU."""
-WITHOUT_DATA = ("load_weights of meta tensors", "load_weights of fake tensors")
+WITHOUT_DATA = (
+    "load_weights of meta tensors",
+    "load_weights of fake tensors",
+    "load_weights of tensors of no elements",
+)
 """Those that stock refuses, as they bring no values."""
 SKIPPED = {by: IMAGES * count for count, by in enumerate((*UPDATES, *WITHOUT_DATA), start=5)}
 """Images to pass over for answers after each: none that the engine was asked before."""
