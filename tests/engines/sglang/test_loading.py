@@ -16,6 +16,7 @@ from evals.serving.sglang_loader import load, server_args
 from tests.engines.damage import HALF, MISSHAPEN, MISSING, NAN, RENAMED, ZERO, damaged
 from tests.engines.describe import describe
 from tests.engines.limits import NAME, ON, VERSION, families, slow
+from tests.engines.quantized import QUANTIZED, quantized
 
 EQUAL_WEIGHTS = "weights equal, and verified"
 
@@ -124,6 +125,32 @@ def test_shards_load_and_verify(saved_by, extended, status_lines, tmp_path, reco
     assert torch.equal(loaded.visual.patch_embed.proj.weight, saved.visual.patch_embed.proj.weight)
     record_property("found", EQUAL_WEIGHTS)
     assert status_lines()[-1]["modules"][0]["difference"] < 1e-9
+
+
+def outcome_of(model, **settings):
+    """What a model consists of, or how SGLang refuses it."""
+    try:
+        return describe(load(model, **settings))
+    except (Exception, SystemExit) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.shows("features", "quantized checkpoint, loaded ({how})")
+@pytest.mark.parametrize("how", QUANTIZED)
+def test_a_quantized_checkpoint_loads_or_is_refused_as_on_stock(
+    how, extended, tmp_path, record_property
+):
+    model = quantized(tmp_path, "qwen2_5_vl", how)
+    settings = {"dtype": "float16"} if how.startswith("AWQ") else {}
+    expected = outcome_of(model, **settings)
+    with extended():
+        found = outcome_of(model, **settings)
+    if isinstance(expected, str):
+        assert found == expected
+        record_property("found", f"stock cannot here: {expected.splitlines()[0][:120]}")
+    else:
+        assert found["linear"] == expected["convs"] == ["visual.patch_embed.proj"]
+        assert found["parameters"] == expected["parameters"]
 
 
 def test_shards_without_the_weight_stop_the_load(extended, tmp_path):
