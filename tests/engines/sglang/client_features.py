@@ -95,14 +95,11 @@ REFUSED: Mapping[str, tuple[Form, str]] = {
     "no format": (output(format=None), "ValueError: An exception occurred while loading IMAGE"),
 }
 """Forms that stock refuses, and how what it says begins."""
-FATAL: Mapping[str, Form] = {
-    "uint8, of half the width": rows(lambda v: as_bytes(v)[:, : v.shape[1] // 2].contiguous()),
-    "as ours": rows(lambda v: as_bytes(v).unflatten(1, (3, -1))[..., ::2].contiguous()),
-}
-"""Forms that end the engine, stock too."""
+FATAL = "as ours"
+"""What ends the engine, stock too: rows of three dimensions."""
 FORMS: Mapping[str, Form] = {
     **AS_THE_IMAGE,
     **OTHERWISE,
     **{name: form for name, (form, _) in REFUSED.items()},
-    **FATAL,
+    FATAL: rows(lambda values: as_bytes(values).unflatten(1, (3, -1))[..., ::2].contiguous()),
 }

@@ -9,7 +9,7 @@ from tests.engines.sglang.offline import failure, run
 
 PIXELS = {"ENGINE_EXT": "mrope,pixels"}
 FAMILIES = ["qwen2_5_vl", pytest.param("glm4v", marks=slow)]
-SURVIVED = [form for form in FORMS if form not in FATAL]
+SURVIVED = [form for form in FORMS if form != FATAL]
 LAST = "float32"
 """Asked again after all that was refused."""
 
@@ -63,10 +63,11 @@ def test_every_form_is_answered_or_refused_as_by_stock(family, ours, say, record
 
 
 @slow
-@pytest.mark.parametrize("form", FATAL)
-def test_what_ends_an_engine_of_stock_ends_one_with_pixels_by_the_same_words(form):
-    raised = r"(?<=\n)(RuntimeError: split_with_sizes|AssertionError: \d)[^\n]*"
-    family = "qwen2_5_vl"
-    model, steps = str(checkpoints.path(family)), [["processed", form]]
-    found, expected = (failure(raised, family, model, {}, steps, **one) for one in (PIXELS, OFF))
+def test_what_ends_an_engine_of_stock_ends_one_with_pixels_by_the_same_words():
+    """SGLang takes rows of two dimensions alone."""
+    model, steps = str(checkpoints.path("qwen2_5_vl")), [["processed", FATAL]]
+    found, expected = (
+        failure(r"AssertionError: 3", "qwen2_5_vl", model, {}, steps, **one)
+        for one in (PIXELS, OFF)
+    )
     assert found == expected

@@ -100,7 +100,7 @@ def runs_of_both(files: Checkpoints, arm: str) -> dict[str, dict[str, Any]]:
     return {
         **runs,
         **runs_for_text(),
-        **{how: of(FAMILY, path) for how, path in files.quantized.items()},
+        **{checkpoint(how): of(FAMILY, path) for how, path in files.quantized.items()},
         HALF: of(UNBIASED, files.half, ask=False),
         "shards of the running engine": _shards(files, arm, "running"),
         "adapter": of(
@@ -153,6 +153,11 @@ def runs_of_stock(files: Checkpoints) -> dict[str, dict[str, Any]]:
     asked = [{"do": "ask", "skip": SKIPPED[by], "as": by} for by in UPDATES]
     runs = {"changed": of(FAMILY, files.changed, ask=False, then=asked)}
     return {**runs, **{convolving(dtype): _convolving(dtype) for dtype in DTYPES}}
+
+
+def checkpoint(how: str) -> str:
+    """The run of a quantized checkpoint."""
+    return f"checkpoint, {how}"
 
 
 def convolving(dtype: str) -> str:

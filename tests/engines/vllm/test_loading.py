@@ -1,8 +1,10 @@
 """What loads with the projection replaced, and what must not load."""
 
+import re
+
 import pytest
 
-from tests.engines.damage import MISSHAPEN, MISSING, NAN, ZERO
+from tests.engines.damage import HALF, MISSHAPEN, MISSING, NAN, ZERO
 from tests.engines.limits import slow
 
 MESSAGES = {
@@ -21,6 +23,13 @@ def test_damaged_weights_stop_the_engine_with_the_reason(damage, arms):
     shape = "torch.Size([64, 3, 2, 14, 14])"
     assert MESSAGES[damage] in error.replace(shape, "(64, 3, 2, 14, 14)")
     assert arms.extension[damage]["status"] == []
+
+
+def test_a_tower_without_half_of_its_blocks_does_as_on_stock(arms):
+    """What else a checkpoint leaves out is vLLM's to find: it names what is missing."""
+    found, expected = (arm[HALF]["error"] for arm in (arms.extension, arms.stock))
+    missing = r"visual\.blocks\.1\.[\w.]+"
+    assert sorted(re.findall(missing, found)) == sorted(re.findall(missing, expected)) != []
 
 
 @pytest.mark.shows("weight paths", "initial load, dummy weights")
