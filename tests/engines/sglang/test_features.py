@@ -9,7 +9,6 @@ from safetensors.torch import save_file
 
 from evals import checkpoints
 from tests.engines.limits import IS_OLD_SGLANG, OFF, ON, slow
-from tests.engines.quantized import quantized
 from tests.engines.sglang.offline import assert_same_answers, failure, run
 
 FAMILY = "glm4v"
@@ -31,19 +30,6 @@ def test_stock_quantises_nothing_on_this_cpu(quantization, record_property):
         {"quantization": quantization},
         **OFF,
     )
-    record_property("found", f"stock cannot here: {said}")
-
-
-@slow
-@without_amx
-@pytest.mark.skipif(IS_OLD_SGLANG, reason="tried on newer ones")
-@pytest.mark.shows("features", "quantized language model (AWQ)")
-def test_stock_computes_no_awq_on_this_cpu(tmp_path, record_property):
-    """The checkpoint loads; its kernel is CUDA's."""
-    missing = r"NotImplementedError: Could not run 'sglang::awq_dequantize'[^\n.]*"
-    model, half = quantized(tmp_path, "qwen2_5_vl", "AWQ"), {"dtype": "float16"}
-    found, said = (failure(missing, "qwen2_5_vl", model, half, **arm) for arm in (ON, OFF))
-    assert found == said
     record_property("found", f"stock cannot here: {said}")
 
 
