@@ -44,12 +44,15 @@ def test_an_update_without_values_is_refused_in_the_words_of_stock(by, arms, rec
 
 
 @pytest.mark.shows("weight paths", "caches of images after an update, running")
-def test_what_was_asked_before_an_update_is_answered_from_the_caches_as_on_stock(arms):
+def test_what_was_asked_before_an_update_is_answered_from_the_caches_as_on_stock(
+    arms, record_property
+):
     """Until they are emptied: vLLM leaves that to who updates."""
     found, expected = arms.extension[SHARED], arms.stock[SHARED]
     assert_same(found[CACHED]["replies"], expected[CACHED]["replies"])
     assert_same(found[FORGOTTEN], expected[FORGOTTEN])
     assert differ(expected[FORGOTTEN], expected["replies"])
+    record_property("found", "as stock: from the caches until they are emptied")
 
 
 def test_nor_do_all_of_them_write_a_status_line(arms):
