@@ -95,11 +95,8 @@ REFUSED: Mapping[str, tuple[Form, str]] = {
     "no format": (output(format=None), "ValueError: An exception occurred while loading IMAGE"),
 }
 """Forms that stock refuses, and how what it says begins."""
-FATAL = "as ours"
-"""What ends the engine, stock too: rows of three dimensions."""
 FORMS: Mapping[str, Form] = {
     **AS_THE_IMAGE,
     **OTHERWISE,
     **{name: form for name, (form, _) in REFUSED.items()},
-    FATAL: rows(lambda values: as_bytes(values).unflatten(1, (3, -1))[..., ::2].contiguous()),
 }

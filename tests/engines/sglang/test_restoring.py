@@ -52,20 +52,36 @@ def test_features_are_bit_identical(kind, family, models):
         features(stock, kind, pixels, grid, **beside)
 
 
-def test_what_a_client_says_beside_its_own_rows_is_not_taken_for_ours(family, models):
+def a_clients(rows, grid, **said):
+    """An item of an image that a client has processed itself."""
     from sglang.srt.managers.schedule_batch import (
         Modality,
         MultimodalDataItem,
         MultimodalInputFormat,
     )
 
-    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
-    rows, grid = patches_of(processor, family)["image"]
-    item = MultimodalDataItem(
+    return MultimodalDataItem(
         modality=Modality.IMAGE,
         feature=rows,
         format=MultimodalInputFormat.PROCESSOR_OUTPUT,
-        model_specific_data={"image_grid_thw": grid, VALUES: [1, 2], ROW_WIDTH: 3},
+        model_specific_data={"image_grid_thw": grid, **said},
     )
+
+
+def test_what_a_client_says_beside_its_own_rows_is_not_taken_for_ours(family, models):
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    item = a_clients(*patches_of(processor, family)["image"], **{VALUES: [1, 2], ROW_WIDTH: 3})
     found, expected = (model.get_image_feature([item]) for model in reversed(models))
     assert torch.equal(found, expected)
+
+
+def test_nor_are_its_rows_that_look_like_ours_which_stock_refuses(family, models):
+    processor = AutoProcessor.from_pretrained(checkpoints.path(family))
+    rows, grid = patches_of(processor, family)["image"]
+    item = a_clients(rows.unflatten(1, (3, -1)).to(torch.uint8), grid)
+    said = []
+    for model in models:
+        with pytest.raises(AssertionError) as refused:
+            model.get_image_feature([item])
+        said.append(str(refused.value))
+    assert said[0] == said[1]
