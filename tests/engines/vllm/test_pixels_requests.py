@@ -20,6 +20,7 @@ from engine_ext.pixels import decoded
 from engine_ext.vllm import overrides, sent
 from engine_ext.vllm.patch import FORM, GRIDS, ROWS, Patch, is_decoded
 from evals import checkpoints
+from evals.serving import status_lines
 from tests.engines.limits import with_pixels
 
 FAMILY = "qwen3_vl"
@@ -237,9 +238,9 @@ def test_who_asks_only_what_a_model_takes_does_not_say_that_it_sends(config, mon
     sent.say_what_is_sent.cache_clear()
     asked = config("linear")
     assert MULTIMODAL_REGISTRY.get_processing_info(asked).allowed_mm_limits
-    assert status.read_all(lines) == []
+    assert status_lines.of_all(lines) == []
     MULTIMODAL_REGISTRY.create_processor(asked)
-    (line,) = status.read_all(lines)
+    (line,) = status_lines.of_all(lines)
     assert (line["role"], line["sends"]) == (status.SENDER, [])
 
 
