@@ -128,8 +128,9 @@ def say_what_is_sent(server_args: Any, kinds: Sequence[str], as_before: Mapping[
         as_before: why each other is not.
     """
     how = {"image": "images are sent as uint8, one frame of each"}
+    if_not = "; a node without the extension refuses them" if _nodes(server_args) > 1 else ""
     for kind in kinds:
-        logger.info("engine_ext: %s", how.get(kind, f"{kind}s are sent as uint8"))
+        logger.info("engine_ext: %s%s", how.get(kind, f"{kind}s are sent as uint8"), if_not)
     for kind, reason in as_before.items():
         logger.info("engine_ext: %ss are sent as before: %s", kind, reason)
     line = {
@@ -152,6 +153,10 @@ def _expected(launch: Any) -> dict[str, int]:
     return {"models": tp * pp * dp // nodes, "senders": workers}
 
 
+def _nodes(launch: Any) -> int:
+    return getattr(launch, "nnodes", None) or 1
+
+
 def _why_none(processor: Any) -> str:
     """Why nothing is sent as pixels by this process, or nothing."""
     from sglang.srt.utils import cpu_has_amx_support, is_cpu
@@ -165,6 +170,6 @@ def _why_none(processor: Any) -> str:
     launch = processor.server_args
     if getattr(launch, "use_ray", False):
         return "Ray's actors load no plugins (--use-ray)"
-    if getattr(launch, "nnodes", 1) > 1 and not is_named("pixels"):
+    if _nodes(launch) > 1 and not is_named("pixels"):
         return "another node may be without the extension (--nnodes); ENGINE_EXT can name pixels"
     return ""

@@ -32,14 +32,17 @@ def send_pixels(override: Any) -> None:
 
 
 def say_as_before(override: Any, reason: str) -> None:
-    """Have a process that makes a processor of a model's class say that it is stock's."""
+    """Have a process that makes a processor of a model's class say that it is stock's.
+
+    Not one that asks its ``info`` alone, as commands do that start API servers or engines.
+    """
     factories = override._processor_factory
 
-    def info(*args: Any, **kwargs: Any) -> Any:
+    def processor(*args: Any, **kwargs: Any) -> Any:
         say_what_is_sent(why_not=reason)
-        return factories.info(*args, **kwargs)
+        return factories.processor(*args, **kwargs)
 
-    override._processor_factory = replace(factories, info=info)
+    override._processor_factory = replace(factories, processor=processor)
 
 
 @cache

@@ -71,7 +71,9 @@ def say_what_is_sent(why_not: str = "") -> None:
     as_before = {"image": why_not, "video": why_not} if why_not else {"video": videos}
     how = "as they were decoded" if "resize" in features() else "as one frame each"
     for kind in sent:
-        logger.info("engine_ext: %ss are sent %s", kind, how)
+        # Whose engines are behind this process it does not know, and one that fails is down.
+        refused = "a model without the extension refuses them"
+        logger.info("engine_ext: %ss are sent %s; %s", kind, how, refused)
     for kind, reason in as_before.items():
         logger.info("engine_ext: %ss are sent as before: %s", kind, reason)
     line = {"engine": "vllm", "engine_version": vllm.__version__, "features": features()}

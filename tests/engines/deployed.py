@@ -104,4 +104,4 @@ def _command(family: str, port: int, layout: Mapping[str, Any]) -> list[str]:
 
 
 def _environ(folder: Path, switch: Mapping[str, str]) -> dict[str, str]:
-    return {**ENGINES[NAME].cpu_environ, **switch, status.VARIABLE: str(_status(folder))}
+    return {**ENGINES[NAME].cpu_environ, status.VARIABLE: str(_status(folder)), **switch}

@@ -45,5 +45,6 @@ def test_answers_are_those_of_stock_and_each_node_is_told(sides, stock, tmp_path
     assert found.report["problems"] == []
     (here,) = found.by_role("sender")
     assert here["sends"] == sends
+    assert ("a node without the extension refuses them" in found.log) is bool(sends)
     assert len(found.by_role("model")) == 1
     assert len(there) == (second is not SGLANG.without_plugins)

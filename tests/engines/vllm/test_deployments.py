@@ -2,9 +2,13 @@
 what it does."""
 
 import re
+import shutil
+from contextlib import contextmanager
 
 import pytest
 
+from engine_ext import __version__, status
+from evals import PROJECT
 from evals.serving import status_lines
 from evals.serving.engines import VLLM
 from evals.serving.servers import free_port
@@ -54,11 +58,9 @@ SIDES = {
 }
 
 
-@pytest.mark.shows("layouts", "data parallel 2, one engine a headless command, {sides}")
-@pytest.mark.parametrize("sides", SIDES)
-def test_two_commands_of_different_settings_answer_as_stock(sides, stock, tmp_path, say):
-    say(f"vLLM, two engines of a command each, {sides} (1 min)")
-    first, second = SIDES[sides]
+@contextmanager
+def headless(folder, switch):
+    """A command that has the second engine: its status file, and what the first is given."""
     parallel = {
         "data_parallel_size": 2,
         "data_parallel_size_local": 1,
@@ -66,13 +68,42 @@ def test_two_commands_of_different_settings_answer_as_stock(sides, stock, tmp_pa
         "data_parallel_rpc_port": free_port(),
     }
     there = {**parallel, "headless": True, "data_parallel_start_rank": 1}
-    with another_command(FAMILY, tmp_path / "there", {**second, **BINDS}, **there) as lines:
-        found = deploy(
-            FAMILY, tmp_path / "first", {**first, **BINDS}, rounds=4, api_server_count=1, **parallel
-        )
+    with another_command(FAMILY, folder, {**switch, **BINDS}, **there) as lines:
+        yield lines, {**parallel, "api_server_count": 1}
+
+
+@pytest.mark.shows("layouts", "data parallel 2, one engine a headless command, {sides}")
+@pytest.mark.parametrize("sides", SIDES)
+def test_two_commands_of_different_settings_answer_as_stock(sides, stock, tmp_path, say):
+    say(f"vLLM, two engines of a command each, {sides} (1 min)")
+    first, second = SIDES[sides]
+    with headless(tmp_path / "there", second) as (lines, layout):
+        found = deploy(FAMILY, tmp_path / "first", {**first, **BINDS}, rounds=4, **layout)
         elsewhere = status_lines.of_all(lines)
     for replies in found.rounds:
         assert replies == stock.rounds[0]
     assert [line["part"] for line in elsewhere] == [1] * (second is ON)
     if first is not OFF:
         assert [one["part"] for one in found.by_role("model")] == [0]
+
+
+@pytest.mark.shows("layouts", "data parallel 2, one engine a headless command, another version")
+def test_two_versions_of_the_extension_are_told(stock, tmp_path, say, record_property):
+    say("vLLM, two engines of a command each, another version of the extension (1 min)")
+    package = shutil.copytree(PROJECT / "engine_ext", tmp_path / "newer" / "engine_ext")
+    says = package / "__init__.py"
+    says.write_text(re.sub('__version__ = ".+"', '__version__ = "9.9.9"', says.read_text()))
+    first = tmp_path / "first"
+    first.mkdir()
+    same = {status.LAUNCH: "one", status.VARIABLE: str(first / "status.jsonl")}
+    newer = {**same, "PYTHONPATH": str(tmp_path / "newer")}
+    with headless(tmp_path / "there", newer) as (_, layout):
+        found = deploy(FAMILY, first, {**same, **BINDS}, rounds=4, **layout)
+    for replies in found.rounds:
+        assert replies == stock.rounds[0]
+    (here, there) = sorted(found.by_role("model"), key=lambda one: one["part"])
+    assert (here["engine_ext"], there["engine_ext"]) == (__version__, "9.9.9")
+    (problem,) = found.report["problems"]
+    assert problem.startswith("processes differ in the version of the extension: ")
+    assert f"9.9.9: {there['pid']}" in problem
+    record_property("found", "engine-ext doctor --status says which process has which")

@@ -15,10 +15,12 @@ from vllm.model_executor.models.registry import _try_load_model_cls
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.plugins import load_general_plugins
 
+from engine_ext import status
 from engine_ext.pixels import decoded
 from engine_ext.vllm import overrides, sent
 from engine_ext.vllm.patch import FORM, GRIDS, ROWS, Patch, is_decoded
 from evals import checkpoints
+from evals.serving import status_lines
 from tests.engines.limits import with_pixels
 
 FAMILY = "qwen3_vl"
@@ -32,8 +34,8 @@ pytestmark = with_pixels
 
 
 @pytest.fixture
-def model(monkeypatch):
-    """Makes processors as the API server does, of a family; those of `linear` are stock's."""
+def config(monkeypatch):
+    """Makes configurations of a family's model, with features that are on."""
 
     def make(features="pixels", family=FAMILY, **settings):
         monkeypatch.setenv("ENGINE_EXT", features)
@@ -41,11 +43,16 @@ def model(monkeypatch):
         load_general_plugins()
         limits = {"image": 3, "video": 0}
         path = str(checkpoints.path(family))
-        config = ModelConfig(model=path, limit_mm_per_prompt=limits, **settings)
-        return MULTIMODAL_REGISTRY.create_processor(config)
+        return ModelConfig(model=path, limit_mm_per_prompt=limits, **settings)
 
     yield make
     _forget_overrides()
+
+
+@pytest.fixture
+def model(config):
+    """Makes processors as the API server does, of a family; those of `linear` are stock's."""
+    return lambda *args, **settings: MULTIMODAL_REGISTRY.create_processor(config(*args, **settings))
 
 
 def _forget_overrides():
@@ -221,6 +228,20 @@ def test_stock_refuses_both_forms(family):
         both = [rows[0], rows[0]]
         with pytest.raises(ValueError, match="pixel_values"):
             stock._parse_and_validate_image_input(None, pixel_values=both, image_grid_thw=grid)
+
+
+def test_who_asks_only_what_a_model_takes_does_not_say_that_it_sends(config, monkeypatch, tmp_path):
+    """As a command does that starts API servers, or engines for those of another."""
+    lines = tmp_path / "status.jsonl"
+    monkeypatch.setenv(status.VARIABLE, str(lines))
+    monkeypatch.setenv(status.LAUNCH, "one")
+    sent.say_what_is_sent.cache_clear()
+    asked = config("linear")
+    assert MULTIMODAL_REGISTRY.get_processing_info(asked).allowed_mm_limits
+    assert status_lines.of_all(lines) == []
+    MULTIMODAL_REGISTRY.create_processor(asked)
+    (line,) = status_lines.of_all(lines)
+    assert (line["role"], line["sends"]) == (status.SENDER, [])
 
 
 @pytest.fixture
