@@ -39,7 +39,7 @@ TRIED = {
     },
     "vllm": {
         "pixels": TriedVersions((0, 28), (0, 34), "0.28 to 0.33"),
-        "resize": TriedVersions((0, 32), (0, 33), "0.32"),
+        "resize": TriedVersions((0, 30), (0, 34), "0.30 to 0.33"),
     },
 }
 """Features that have been tried on fewer versions of an engine than the others."""

@@ -121,9 +121,13 @@ def _printed(*command: str | Path) -> str:
 def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], dict[str, Any]]]:
     if NAME != "sglang":
         return []
-    from tests.engines.sglang import http_updates, one_colour, repeated
+    from sglang.srt.managers.io_struct import GenerateReqInput
+
+    from tests.engines.sglang import http_updates, named, one_colour, repeated
 
     steps = [repeated.take]
+    if hasattr(GenerateReqInput, "mm_hashes"):
+        steps.append(named.take)
     if run == http_updates.FAMILY:
         steps.append(http_updates.take)
     if run == one_colour.FAMILY and serves_video(run):

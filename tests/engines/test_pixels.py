@@ -53,6 +53,20 @@ def test_pictures_that_come_again_are_found_as_on_stock_and_changed_ones_are_not
     assert all(found[name][1] < found[name][0].prompt_tokens // 2 for name in OTHERS)
 
 
+@pytest.mark.skipif(NAME != "sglang", reason="vLLM knows an item by what came in")
+def test_pictures_that_a_router_names_are_found_by_these_names_as_on_stock(arms):
+    from tests.engines.sglang.named import FOUND, NOT_FOUND
+
+    found, expected = (arms[one].steps.get("named") for one in ("on", "off"))
+    if expected is None:
+        pytest.skip("this SGLang takes no names")
+    assert found == expected
+    for names, are_found in ((FOUND, True), (NOT_FOUND, False)):
+        for name in names:
+            _, tokens, cached = found[name]
+            assert (cached > tokens // 2) == are_found, name
+
+
 @pytest.mark.skipif(NAME != "sglang", reason="vLLM refuses requests before the extension is asked")
 def test_broken_pictures_are_refused_as_on_stock(arms):
     found, expected = (arms[one].steps["broken"] for one in ("on", "off"))

@@ -6,6 +6,8 @@ from typing import Any
 
 from evals import checkpoints
 
+GREEDILY = {"sampling_params": {"temperature": 0, "max_new_tokens": 4}, "return_logprob": True}
+
 
 def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
     """Greedy replies about two images that nobody has asked about when ``skip`` is new."""
@@ -19,7 +21,7 @@ def ask(engine: Any, family: str, skip: int) -> dict[str, Any]:
     found: dict[str, Any] = {"tokens": [], "logprobs": [], "cached": 0}
     for question in about_images[skip : skip + 2]:
         output = engine.generate(
-            _prompt(processor, question.text), image_data=question.images, **_greedily()
+            prompt_of(processor, question.text), image_data=question.images, **GREEDILY
         )
         found["tokens"] += output["output_ids"]
         found["logprobs"] += _logprobs(output)
@@ -37,7 +39,7 @@ def outcome(engine: Any, family: str, skip: int) -> Any:
 
 def text(engine: Any, family: str, prompt: str) -> dict[str, Any]:
     """The greedy reply to a prompt without images."""
-    output = engine.generate(prompt, **_greedily())
+    output = engine.generate(prompt, **GREEDILY)
     return {"tokens": output["output_ids"], "logprobs": _logprobs(output)}
 
 
@@ -54,12 +56,12 @@ def processed(engine: Any, family: str, form: str) -> dict[str, Any]:
 
     question = next(q for q in held_out(limit=12, side=checkpoints.side(family)) if not q.is_video)
     processor = AutoProcessor.from_pretrained(checkpoints.path(family))
-    prompt = _prompt(processor, question.text)
+    prompt = prompt_of(processor, question.text)
     given = dict(processor(text=[prompt], images=question.images, return_tensors="pt"))
     tokens = given["input_ids"][0].tolist()
     try:
         media = FORMS[form](given)
-        output = engine.generate(input_ids=tokens, image_data=media, **_greedily())
+        output = engine.generate(input_ids=tokens, image_data=media, **GREEDILY)
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
     return {
@@ -69,11 +71,8 @@ def processed(engine: Any, family: str, form: str) -> dict[str, Any]:
     }
 
 
-def _greedily() -> dict[str, Any]:
-    return {"sampling_params": {"temperature": 0, "max_new_tokens": 4}, "return_logprob": True}
-
-
-def _prompt(processor: Any, question: str) -> str:
+def prompt_of(processor: Any, question: str) -> str:
+    """As the model's template writes it, of one image and a question about it."""
     content = [{"type": "image"}, {"type": "text", "text": question}]
     prompt: str = processor.apply_chat_template(
         [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
