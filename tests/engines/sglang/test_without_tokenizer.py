@@ -1,4 +1,4 @@
-"""``--skip-tokenizer-init``: prompts and replies are tokens, and images still come as they are."""
+"""``--skip-tokenizer-init``: prompts and replies are tokens, and images come as they are."""
 
 import json
 import re
@@ -13,15 +13,12 @@ from evals.media.content import data_url
 from evals.media.images import encode
 from tests.engines.deployed import started
 from tests.engines.limits import OFF, ON, VERSION, slow
+from tests.engines.sglang.asking import GREEDILY
 
 pytestmark = [slow, pytest.mark.skipif(VERSION < (0, 5, 21), reason="tried on newer ones")]
 
 FAMILY = "qwen2_5_vl"
 IMAGES = 20
-GREEDILY = {
-    "sampling_params": {"temperature": 0, "max_new_tokens": 4},
-    "return_logprob": True,
-}
 SAME = ("output_ids", "prompt_tokens", "output_token_logprobs")
 """What is kept of an answer, beside which it says when it was made."""
 
@@ -45,13 +42,13 @@ def asked(family):
         return {"image_data": [data_url("image/png", encode(one)) for one in question.images]}
 
     questions = held_out(limit=2 * IMAGES, side=checkpoints.side(family))
-    stills = [question for question in questions if not question.is_video][:IMAGES]
+    about_images = [question for question in questions if not question.is_video][:IMAGES]
     video = next(question for question in questions if question.is_video)
-    first, second = stills[:2]
+    first, second = about_images[:2]
     image, other = media(first), media(second)
     both = {"image_data": image["image_data"] + other["image_data"]}
     found = {"text": {"input_ids": tokens(first.text)}}
-    for number, question in enumerate(stills):
+    for number, question in enumerate(about_images):
         found[f"image {number}"] = {
             "input_ids": tokens(question.text, "image"),
             **media(question),
