@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from benchmarks.gpu import resize
 from benchmarks.gpu.host_path import COMPACT, PINNED, STOCK
 from benchmarks.patch_embed.providers import CONV, CONV_CUDNN_OFF, LINEAR
 from benchmarks.record import OURS, Point, Recorded, points, read, three_digits
@@ -47,6 +48,7 @@ def lines(results: Path, device: str) -> Iterator[Line]:
                 least = 4.0 if stock["shape"] == "1 x 1920x1080" else None
                 what = f"host to rows{how}, {stock['shape']}"
                 yield _ratio(what, stock, point[COMPACT + how], least)
+    yield from _resizes(measured(resize.WHAT))
     for point in measured("mrope_batch"):
         for name, row in point.items():
             if name != OURS:
@@ -77,6 +79,17 @@ def _layers(own: list[Point]) -> Iterator[Line]:
             found = f"{times:.2f} times for {LARGE // SMALL} times the patches"
             near = times <= 1.1 * LARGE / SMALL
             yield _line(f"cost against N, bf16, {shape}", found, "linear", near)
+
+
+def _resizes(own: list[Point]) -> Iterator[Line]:
+    for point in own:
+        ours = point.get(resize.TRITON, point[resize.WHOLE])
+        for way in (resize.CPU, resize.FLOATS):
+            if way in point:
+                yield _ratio(f"resize, {way}, {ours['shape']}", point[way], ours)
+        least = float(ours["floor"])
+        found = f"{three_digits(_ms(ours) / least)} times that"
+        yield _line("reading and writing once", found, "", None, three_digits(least), _shown(ours))
 
 
 def _ratio(what: str, stock: Recorded, ours: Recorded, least: float | None = None) -> Line:

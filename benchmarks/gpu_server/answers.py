@@ -68,20 +68,24 @@ def ask(server: Server, content: list[Part], max_tokens: int = 8) -> Answer:
 def compare(session: Session, *families: str) -> None:
     """Ask servers of each family the same; say and record how far each is from stock.
 
+    Those of all families run side by side on a GPU, and family by family on a CPU.
+
     Raises:
         NothingAnswered: not one question was answered by all of a family.
     """
-    wanted = {
-        f"{family} {arm}": (checkpoints.path(family), environ)
-        for family in families
-        for arm, environ in ARMS.items()
-    }
-    with session.servers(wanted, are_large=False) as servers:
-        for family in families:
-            own = {arm: servers[f"{family} {arm}"] for arm in ARMS}
-            answered = [_ask_all(session, family, own, *each) for each in questions()]
-            if not any(answered):
-                raise NothingAnswered(f"{family}: no question was answered by all servers")
+    together = [families] if session.options.device == "cuda" else [(one,) for one in families]
+    for group in together:
+        wanted = {
+            f"{family} {arm}": (checkpoints.path(family), environ)
+            for family in group
+            for arm, environ in ARMS.items()
+        }
+        with session.servers(wanted, are_large=False) as servers:
+            for family in group:
+                own = {arm: servers[f"{family} {arm}"] for arm in ARMS}
+                answered = [_ask_all(session, family, own, *each) for each in questions()]
+                if not any(answered):
+                    raise NothingAnswered(f"{family}: no question was answered by all servers")
 
 
 def _ask_all(

@@ -103,7 +103,12 @@ class Session:
                     name: pool.submit(self._start, name, *each, settings, stack)
                     for name, each in wanted.items()
                 }
-            yield {name: future.result() for name, future in futures.items()}
+                try:
+                    started = {name: future.result() for name, future in futures.items()}
+                except BaseException:  # those that have not begun need not
+                    pool.shutdown(cancel_futures=True)
+                    raise
+            yield started
 
     def _settings(self, are_large: bool) -> dict[str, Any]:
         size = LARGE if are_large else SMALL

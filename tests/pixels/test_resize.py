@@ -35,6 +35,30 @@ def test_nor_on_another_cpu_or_by_triton(way, environ):
     assert f"20 pairs of sizes, by {way}: no byte differs" in ended.stdout
 
 
+KERNEL = {
+    **dict.fromkeys(("image", "result"), "*u8"),
+    "first": "*i32",
+    "by_neighbour": "*i16",
+    **dict.fromkeys(("length", "made", "inner", "neighbours", "half", "precision"), "i32"),
+    "BLOCK": "constexpr",
+}
+
+
+@pytest.mark.parametrize("capability", [75, 90])
+def test_the_kernel_compiles_for_a_gpu_once_for_all_sizes(capability):
+    """Which need not be there."""
+    triton = pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from engine_ext.pixels.resize.by_triton import BLOCK, _kernel
+
+    *sizes, block = _kernel.params
+    assert all(each.do_not_specialize for each in sizes)
+    source = ASTSource(_kernel, KERNEL, constexprs={(block.num,): BLOCK})
+    assert triton.compile(source, target=GPUTarget("cuda", capability, 32)).asm["cubin"]
+
+
 @pytest.fixture
 def ask(monkeypatch):
     """Which ways are taken for a device that is no CPU, of modules of these functions."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
@@ -15,20 +13,23 @@ BLOCK = 1024
 """Pixels of a row of the result, times what is beside each, that a program makes."""
 
 
-@triton.jit
-def _kernel(
-    image: Any,
-    result: Any,
-    first: Any,
-    by_neighbour: Any,
-    length: Any,
-    made: Any,
-    inner: Any,
-    neighbours: Any,
-    half: Any,
-    precision: Any,
+# One kernel for images of any size: Triton would compile another for each way in which sizes are 1
+# or multiples of 16, while a request waits.
+@triton.jit(do_not_specialize=[*range(10)])
+def _kernel(  # type: ignore[no-untyped-def]
+    image,
+    result,
+    first,
+    by_neighbour,
+    length,
+    made,
+    inner,
+    neighbours,
+    half,
+    precision,
     BLOCK: tl.constexpr,
-) -> None:
+):
+    # No other annotations: compiling reads them, and knows none of Python's.
     blocks = tl.cdiv(made * inner, BLOCK)
     outer = (tl.program_id(0) // blocks).to(tl.int64)
     at = tl.program_id(0) % blocks * BLOCK + tl.arange(0, BLOCK)
