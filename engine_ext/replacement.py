@@ -16,6 +16,7 @@ from torch import nn
 
 from engine_ext import status
 from engine_ext.patch_embed import Report, Verification, VerificationError, linearize, verify
+from engine_ext.pixels.resize import make_ready
 
 _ATTRIBUTE = "_engine_ext_replacement"
 
@@ -99,6 +100,9 @@ class Replacement:
                     "engine_ext: %s could not be checked; it is used as it is", finding.name
                 )
         self._say(verified)
+        if "resize" in self._identity.features:
+            for device in {parameter.device for parameter in model.parameters()}:
+                make_ready(device)
         if not self.report.replaced and any(
             finding.outcome == "already linear" for finding in self.report.findings
         ):

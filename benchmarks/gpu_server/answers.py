@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 from benchmarks.gpu_server import AGAIN, EQUAL
 from benchmarks.gpu_server.servers import ARMS, Session
-from benchmarks.record import OFF, compared
+from benchmarks.record import OFF, ON, compared
 from benchmarks.serve.media import Part, picture, question, video
 
 TOP = 5
@@ -68,21 +68,23 @@ def ask(server: Server, content: list[Part], max_tokens: int = 8) -> Answer:
 def compare(session: Session, *families: str) -> None:
     """Ask servers of each family the same; say and record how far each is from stock.
 
-    Those of all families run side by side on a GPU, and family by family on a CPU.
+    All run side by side on a GPU. On a CPU, which servers keep busy while they wait, those of one
+    family do, and of two kinds.
 
     Raises:
         NothingAnswered: not one question was answered by all of a family.
     """
-    together = [families] if session.options.device == "cuda" else [(one,) for one in families]
-    for group in together:
+    has_gpu = session.options.device == "cuda"
+    arms = ARMS if has_gpu else {name: ARMS[name] for name in (OFF, ON)}
+    for group in [families] if has_gpu else [(one,) for one in families]:
         wanted = {
             f"{family} {arm}": (checkpoints.path(family), environ)
             for family in group
-            for arm, environ in ARMS.items()
+            for arm, environ in arms.items()
         }
         with session.servers(wanted, are_large=False) as servers:
             for family in group:
-                own = {arm: servers[f"{family} {arm}"] for arm in ARMS}
+                own = {arm: servers[f"{family} {arm}"] for arm in arms}
                 answered = [_ask_all(session, family, own, *each) for each in questions()]
                 if not any(answered):
                     raise NothingAnswered(f"{family}: no question was answered by all servers")

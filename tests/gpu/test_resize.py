@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from engine_ext.pixels.resize import resized
+from engine_ext.pixels.resize import make_ready, resized
 from evals.resized import differing, sizes
 
 ways = sys.modules["engine_ext.pixels.resize.resized"]
@@ -19,6 +19,18 @@ def test_no_byte_differs(way):
 
 def test_the_kernel_is_what_is_taken():
     assert ways._way(torch.device("cuda", 0)).__module__.endswith("by_triton")
+
+
+def test_it_is_found_when_a_model_is_loaded_and_compiled_once_for_all_sizes():
+    from engine_ext.pixels.resize.by_triton import _kernel
+
+    ways._way.cache_clear()
+    make_ready(torch.device("cuda", 0))
+    assert ways._way.cache_info().currsize == 1
+    for size, made in sizes(20, 500):
+        resized(torch.zeros((*size, 3), dtype=torch.uint8, device="cuda"), *made)
+    (compiled,) = (each[0] for each in _kernel.device_caches.values())
+    assert len(compiled) == 1
 
 
 @pytest.mark.parametrize("size", [(1080, 1920), (2160, 3840)], ids=str)

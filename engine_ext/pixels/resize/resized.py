@@ -20,6 +20,12 @@ PROBES = (((61, 83), (28, 140)), ((40, 31), (112, 28)), ((9, 700), (56, 56)))
 """Sizes between which a way must resize as a CPU does before it is taken."""
 
 
+def make_ready(device: torch.device) -> None:
+    """Find the way of a device now: the first image would wait for what is compiled for it."""
+    if device.type not in ("cpu", "meta"):
+        _way(device)
+
+
 def resized(image: Tensor, height: int, width: int) -> Tensor:
     """As image processors of transformers resize by torchvision on a CPU, bit for bit.
 
