@@ -67,6 +67,7 @@ def load(tower: str, arm: str, checkpoint: str, device: str) -> Loaded:
     one = torch.ones(1, 1, 1, 1, 1, device=device)
     torch.nn.functional.conv3d(one, one)
     torch.nn.functional.linear(one, one[0, 0, 0])
+    empty(tower, "meta", "sdpa")  # imports what it is made of
     begun = time.perf_counter()
     model = empty(tower, device, "sdpa")
     replaced = linearize(model, check=False).replaced if arm == OURS else ()

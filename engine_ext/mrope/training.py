@@ -90,8 +90,8 @@ def qwen2_5_vl_rope_index(
     batch = Batch.of(input_ids, attention_mask, mm_token_type_ids, image_grid_thw, video_grid_thw)
     vision, count = self.config.vision_config, len(batch.videos)
     seconds = np.ones(count, np.int64)
-    if second_per_grid_ts is not None:
-        seconds = np.asarray(to_host(as_tensor(second_per_grid_ts))[0])
+    if (given := as_tensor(second_per_grid_ts)) is not None:
+        seconds = np.asarray(to_host(given)[0])
 
     def find(ids: Ints, images: Ints, videos: Ints) -> Spans:
         first = count - len(videos)

@@ -35,7 +35,8 @@ def patch_product(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor
         product = F.linear(frames.flatten(1), weight.flatten(1), bias)
         # As a convolution's, the output is a view of nothing: hooks that FSDP2 puts on it, say,
         # live through a write in place.
-        shape = [product.shape[0], weight.shape[0], 1, 1, 1]
+        # The count is left open, so that a trace takes any.
+        shape = [-1, weight.shape[0], 1, 1, 1]
         output: Tensor = torch.ops.aten._unsafe_view(product, shape)
         return output
     if frames.dim() == 4:

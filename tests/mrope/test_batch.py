@@ -117,6 +117,13 @@ def test_grids_of_any_form(form):
     assert equal(found, expected)
 
 
+@pytest.mark.parametrize("seconds", [None, [], np.array([]), torch.empty(0)], ids=repr)
+def test_images_have_no_seconds(seconds):
+    ids = torch.tensor([[QWEN.vision_start, QWEN.image, QWEN.image]])
+    positions, _ = qwen2_5_vl_rope_index(model(), ids, torch.tensor([[1, 2, 4]]), None, seconds)
+    assert positions[:, 0].tolist() == [[0, 1, 1], [0, 1, 1], [0, 1, 2]]
+
+
 @pytest.mark.parametrize("rope_index", [qwen3_vl_get_rope_index, qwen2_5_vl_rope_index])
 def test_what_is_left_over_by_one_row_is_not_the_next_one_s(rope_index):
     """Only what the last has left is of something that was cut off."""

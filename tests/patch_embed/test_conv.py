@@ -205,7 +205,8 @@ def test_traces_exports_and_compiles(conv):
     count = torch.export.Dim("count", min=2)
     exported = torch.export.export(ours, (rows,), dynamic_shapes=({0: count},)).module()
     compiled = torch.compile(ours, fullgraph=True, backend="aot_eager", dynamic=True)
-    for found in (traced, exported, compiled, torch.jit.script(ours)):
+    scripted, recorded = torch.jit.script(ours), torch.jit.trace(ours, (rows,))
+    for found in (traced, exported, compiled, scripted, recorded):
         torch.testing.assert_close(found(rows), expected)
         torch.testing.assert_close(found(rows[:3]), expected[:3])
     assert not any("conv" in str(node.target) for node in exported.graph.nodes)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from engine_ext.pixels.resize import resized
+from engine_ext.pixels.resize.weights import weights_on
 from evals.resized import differing, sizes
 
 ways = sys.modules["engine_ext.pixels.resize.resized"]
@@ -90,6 +91,7 @@ def broken(image, made):
 
 def test_a_way_is_taken_that_gives_what_a_cpu_gives(ask):
     assert ask(right) is right
+    assert not weights_on.cache_info().currsize  # nothing is kept where a model is loaded
 
 
 def test_another_is_where_one_gives_something_else_or_fails(ask, caplog):

@@ -53,9 +53,11 @@ def resize_rows(image: Tensor, made: int) -> Tensor:
     image = image.contiguous()
     found = weights_on(image.device, length, made)
     result = torch.empty((outer, made, inner), dtype=torch.uint8, device=image.device)
-    _kernel[(outer * triton.cdiv(made * inner, BLOCK),)](
-        *(image, result, found.first, found.by_neighbour),
-        *(length, made, inner, len(found.by_neighbour), found.half, found.precision),
-        BLOCK=BLOCK,
-    )
+    # Triton launches on the device of the thread.
+    with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
+        _kernel[(outer * triton.cdiv(made * inner, BLOCK),)](
+            *(image, result, found.first, found.by_neighbour),
+            *(length, made, inner, len(found.by_neighbour), found.half, found.precision),
+            BLOCK=BLOCK,
+        )
     return result

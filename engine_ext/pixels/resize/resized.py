@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from engine_ext.pixels.resize.weights import weights_on
+
 logger = logging.getLogger(__name__)
 
 Rows = Callable[[Tensor, int], Tensor]
@@ -65,6 +67,15 @@ def resized_by(rows: Rows, image: Tensor, height: int, width: int) -> Tensor:
 @cache
 def _way(device: torch.device) -> Rows | None:
     """The first way that gives on a device what a CPU gives; None where none does."""
+    try:
+        return _first_exact(device)
+    finally:
+        # What the probes were resized by was made while a model is loaded, in memory whose contents
+        # an engine may discard with the weights (sleep).
+        weights_on.cache_clear()
+
+
+def _first_exact(device: torch.device) -> Rows | None:
     for name in WAYS:
         try:
             rows: Rows = import_module(name).resize_rows
@@ -90,6 +101,6 @@ def _is_exact(
     rows: Rows, device: torch.device, size: tuple[int, int], made: tuple[int, int]
 ) -> bool:
     generator = torch.Generator().manual_seed(0)
-    image = torch.randint(0, 256, (*size, 3), dtype=torch.uint8, generator=generator)
+    image = torch.randint(0, 256, (*size, 3), dtype=torch.uint8, device="cpu", generator=generator)
     expected = on_cpu(image, *made)
     return torch.equal(resized_by(rows, image.to(device), *made).cpu(), expected)
