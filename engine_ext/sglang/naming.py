@@ -8,7 +8,7 @@ where running texts would wait for it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,9 @@ def knowing_content(processor: Any) -> Any:
 
         found = copy.copy(processor)
         found.uses_media_artifacts_without_cache = True
+        if build := getattr(processor, "_build_image_prompt_template", None):
+            # It would keep the last 256 prompts, which in a conversation are never asked again.
+            found._cached_image_prompt_template = build
         found.processor_fingerprint = build_processor_fingerprint(processor, processor.hf_config)
     except Exception:
         logger.exception(
@@ -41,6 +44,39 @@ def knowing_content(processor: Any) -> Any:
         )
         return None
     return found
+
+
+def has_places(processor: Any, prompt: Any, images: Sequence[Any]) -> bool:
+    """Whether a prompt has a place for each image; otherwise SGLang need not even load them.
+
+    A prompt of tokens SGLang decodes and encodes again, but not where it knows what came in.
+    """
+    if not isinstance(prompt, str):
+        return False
+    return len(processor.mm_tokens.image_token_regex.findall(prompt)) == len(images)
+
+
+def not_downloaded(error: Any, images: Iterable[Any]) -> ValueError | None:
+    """In SGLang's words that an image could not be downloaded; None where it is not known which.
+
+    Its other way would ask for the image once more, and wait as long again.
+
+    Args:
+        error: of requests.
+    """
+    from requests.utils import requote_uri
+
+    asked = getattr(error.request, "url", None)
+    for index, image in enumerate(images):
+        url = getattr(image, "url", image)
+        if asked and isinstance(url, str) and asked in (url, requote_uri(url)):
+            said = str(image)
+            said = f"{said[:100]}..." if len(said) > 100 else said
+            return ValueError(
+                f"An exception occurred while loading IMAGE data at index {index}: Error while"
+                f" loading data {said}: {error}"
+            )
+    return None
 
 
 def name_items(items: Iterable[Any], sent: Mapping[str, Any]) -> None:
@@ -56,8 +92,8 @@ def name_items(items: Iterable[Any], sent: Mapping[str, Any]) -> None:
             if item.hash is None:
                 grid = item.model_specific_data[f"{kind}_grid_thw"]
                 item.hash = identity(kind, item.feature, grid, one.values)
-        if isinstance(item.feature, Tensor):
-            item.set_pad_value()
+        if isinstance(item.feature, Tensor) and item.feature.device.type == "cpu":
+            item.set_pad_value()  # of what stays on a GPU the scheduler does, on that GPU
 
 
 def _is_of_pixels(item: Any) -> bool:

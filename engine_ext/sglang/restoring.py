@@ -38,6 +38,8 @@ def _restored(item: Any, model: Any) -> Any:
     visual = getattr(model, "visual", None)
     if (device := getattr(visual, "device", None)) is not None:
         pixels = pixels.to(device, non_blocking=True)
+    # SGLang's buffer of features on a GPU (SGLANG_MM_BUFFER_SIZE_MB) holds them as float32.
+    pixels = pixels.to(torch.uint8)
     if (cut := item.model_specific_data.get(CUT)) is not None:
         (grid,) = item.model_specific_data["image_grid_thw"].tolist()
         pixels = compact_rows(pixels, grid, *cut)

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from requests import RequestException  # which SGLang loads media by
+
 from engine_ext.pixels.processors import with_settings
 from engine_ext.sglang.asking import asking
 from engine_ext.sglang.decoding import as_decoded
 from engine_ext.sglang.features import features
 from engine_ext.sglang.log import logger
-from engine_ext.sglang.naming import knowing_content, name_items
+from engine_ext.sglang.naming import has_places, knowing_content, name_items, not_downloaded
 from engine_ext.sglang.sent import ROWS, Sent, sent_by
 
 NEWER = (
@@ -46,10 +48,13 @@ def sending(stock: Any) -> Any:
 
         async def process_mm_data_async(self, *args: Any, **kwargs: Any) -> Any:
             found = None
-            # A prompt of tokens SGLang decodes and encodes again, but not on this way.
-            if self.by_content is not None and isinstance(kwargs.get("input_text"), str):
+            images = kwargs.get("image_data") or ()
+            if self.by_content is not None and has_places(self, kwargs.get("input_text"), images):
                 try:
                     found = await stock.process_mm_data_async(self.by_content, *args, **kwargs)
+                except RequestException as error:
+                    if said := not_downloaded(error, images):
+                        raise said from error
                 except Exception:  # the other way tells the client what is wrong, as on stock
                     logger.debug("engine_ext: not known by what came in", exc_info=True)
             if found is None:

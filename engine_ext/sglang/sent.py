@@ -110,7 +110,7 @@ def sent_by(processor: Any) -> dict[str, Sent]:
                 raise NotByValue(reason)
             one = getattr(processor._processor, f"{kind}_processor")
             config = getattr(processor, f"{kind}_config", None) or {}
-            found[kind] = Sent.of(one, kind, config)
+            found[kind] = _as_it_can(Sent.of(one, kind, config), processor)
         except NotByValue as error:
             as_before[kind] = str(error)
         except Exception as error:
@@ -118,6 +118,16 @@ def sent_by(processor: Any) -> dict[str, Sent]:
             as_before[kind] = repr(error)
     say_what_is_sent(processor.server_args, tuple(found), as_before)
     return found
+
+
+def _as_it_can(sent: Sent, processor: Any) -> Sent:
+    """Without images as they were decoded where SGLang's processor resizes them on a GPU: its bytes
+    are others than those of a CPU."""
+    of = getattr(processor, "_fast_image_processor_device", lambda _: None)
+    if not sent.are_decoded or (device := of(processor._processor)) in (None, "cpu"):
+        return sent
+    logger.info("engine_ext: resize does not act: SGLang resizes images on %s", device)
+    return replace(sent, are_decoded=False)
 
 
 def say_what_is_sent(server_args: Any, kinds: Sequence[str], as_before: Mapping[str, str]) -> None:

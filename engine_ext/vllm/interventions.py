@@ -22,11 +22,12 @@ INTERVENTIONS = (
         PUBLIC,
     ),
     Intervention(
-        "vllm.envs:VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY",
-        "the variable gets `ENGINE_EXT` added, where one of that name is set (`plugin.py`)",
-        "actors of Ray inherit no variables: vLLM copies those that begin so",
+        "vllm.ray.ray_env:DEFAULT_ENV_VAR_PREFIXES",
+        "`ENGINE_EXT` is added (`plugin.py`)",
+        "actors of Ray inherit no variables: vLLM copies those that begin so. Its variable for more"
+        " of them is a part of the key of its compile cache",
         RAY,
-        "stays: it is vLLM's own way",
+        "when that variable is none",
         "#34383",
     ),
     Intervention(

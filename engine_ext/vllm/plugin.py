@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from engine_ext import status
 from engine_ext.features import VARIABLE
-
-RAY_COPIES = "VLLM_RAY_EXTRA_ENV_VAR_PREFIXES_TO_COPY"
-"""How the variables that Ray's actors get begin, beside those of vLLM (newer than #34383)."""
+from engine_ext.vllm.log import logger
 
 
 def register() -> None:
@@ -21,7 +17,6 @@ def register() -> None:
     import vllm
 
     from engine_ext.vllm.features import features, say
-    from engine_ext.vllm.log import logger
 
     say()
     status.begin()
@@ -41,12 +36,15 @@ def register() -> None:
 
 
 def _reach_actors_of_ray() -> None:
-    """Have our variables copied to actors of Ray, which inherit none."""
-    from vllm import envs
+    """Have our variables copied to actors of Ray, which inherit none.
 
-    if RAY_COPIES not in envs.environment_variables:
-        return  # vLLM warns of variables that it does not know
-    named = os.environ.get(RAY_COPIES, "")
-    is_set = any(name.startswith(VARIABLE) for name in os.environ)
-    if is_set and VARIABLE not in named.split(","):
-        os.environ[RAY_COPIES] = f"{named},{VARIABLE}".lstrip(",")
+    Not by vLLM's variable for it, which is a part of the key of its compile cache.
+    """
+    try:
+        from vllm.ray import ray_env
+    except ImportError:
+        return  # vLLM before 0.20
+    try:
+        ray_env.DEFAULT_ENV_VAR_PREFIXES.add(VARIABLE)
+    except Exception:
+        logger.exception("engine_ext: actors of Ray do not get the variables %s*", VARIABLE)

@@ -37,7 +37,8 @@ def take_pixels(override: Any) -> None:
 def _of_keywords(stock: Any) -> Any:
     @wraps(stock)
     def embed(self: Any, **mm_kwargs: Any) -> Any:
-        return stock(self, **_whole(self, mm_kwargs))
+        _make_whole(self, mm_kwargs)
+        return stock(self, **mm_kwargs)
 
     return embed
 
@@ -45,14 +46,14 @@ def _of_keywords(stock: Any) -> Any:
 def _of_one_argument(stock: Any) -> Any:
     @wraps(stock)
     def of_graphs(self: Any, mm_kwargs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return stock(self, _whole(self, mm_kwargs), *args, **kwargs)
+        # In place: vLLM asks once for each part of a batch, with the inputs of the whole batch.
+        _make_whole(self, mm_kwargs)
+        return stock(self, mm_kwargs, *args, **kwargs)
 
     return of_graphs
 
 
-def _whole(model: Any, mm_kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Inputs of a model's images as stock would have sent them."""
-    if FORM not in mm_kwargs:
-        return mm_kwargs
-    found = {name: value for name, value in mm_kwargs.items() if name != FORM}
-    return {**found, ROWS: vars(model)[_PATCH].rows(found[ROWS], found[GRIDS])}
+def _make_whole(model: Any, mm_kwargs: dict[str, Any]) -> None:
+    """Make inputs of a model's images what stock would have sent."""
+    if mm_kwargs.pop(FORM, None) is not None:
+        mm_kwargs[ROWS] = vars(model)[_PATCH].rows(mm_kwargs[ROWS], mm_kwargs[GRIDS])

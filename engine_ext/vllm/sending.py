@@ -68,8 +68,9 @@ def _sending(stock: Any) -> Any:
         def _get_mm_fields_config(self, hf_inputs: Any, *args: Any, **kwargs: Any) -> Any:
             # All that a processor gives for a request passes here before it is cut into items.
             found = super()._get_mm_fields_config(hf_inputs, *args, **kwargs)
-            patch = patch_sent(self.info, self.info.get_hf_processor())
-            if patch is None or not isinstance(rows := hf_inputs.get(ROWS), Tensor):
+            if not isinstance(rows := hf_inputs.get(ROWS), Tensor):
+                return found
+            if (patch := patch_sent(self.info, self.info.get_hf_processor())) is None:
                 return found
             hf_inputs[ROWS] = _by_image(rows, hf_inputs.pop(SHAPES, None), hf_inputs[GRIDS], patch)
             hf_inputs[FORM] = torch.zeros(len(hf_inputs[GRIDS]), dtype=torch.uint8)

@@ -18,6 +18,7 @@ def resize_rows(image: Tensor, made: int) -> Tensor:
         (outer, made, inner) uint8.
     """
     found = weights_on(image.device, image.shape[1], made)
+    found.wait()
     last = image.shape[1] - 1
     total = torch.full(
         (len(image), made, image.shape[2]), found.half, dtype=torch.int32, device=image.device

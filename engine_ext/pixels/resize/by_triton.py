@@ -52,6 +52,7 @@ def resize_rows(image: Tensor, made: int) -> Tensor:
     outer, length, inner = image.shape
     image = image.contiguous()
     found = weights_on(image.device, length, made)
+    found.wait()
     result = torch.empty((outer, made, inner), dtype=torch.uint8, device=image.device)
     # Triton launches on the device of the thread.
     with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]

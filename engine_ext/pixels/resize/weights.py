@@ -34,6 +34,13 @@ class Weights:
     first: Tensor
     by_neighbour: Tensor
     precision: int
+    copied: torch.cuda.Event | None = None
+    """On a GPU: after which they are there."""
+
+    def wait(self) -> None:
+        """Have what this thread asks of the device next come after them; not the thread itself."""
+        if self.copied is not None:
+            self.copied.wait(torch.cuda.current_stream(self.first.device))
 
     @property
     def half(self) -> int:
@@ -41,9 +48,12 @@ class Weights:
         return 1 << (self.precision - 1)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def weights_on(device: torch.device, length: int, made: int) -> Weights:
-    """Of rows of ``length`` pixels, to rows of ``made``; kept, so that an image costs no copies."""
+    """Of rows of ``length`` pixels, to rows of ``made``; kept, so that an image costs no copies.
+
+    On a GPU nothing is waited for: `Weights.wait` before they are used.
+    """
     scale = length / made
     support = SUPPORT * max(scale, 1.0)
     most = int(np.ceil(support)) * 2 + 1
@@ -63,11 +73,11 @@ def weights_on(device: torch.device, length: int, made: int) -> Weights:
     # To the nearest, a half away from zero.
     whole = (found * (1 << precision) + np.copysign(0.5, found)).astype(np.int16)
     whole[found == 0.0] = 0
-    return Weights(
-        torch.from_numpy(first.astype(np.int32)).to(device),
-        torch.from_numpy(whole.T.copy()).to(device),
-        precision,
-    )
+    here = torch.from_numpy(first.astype(np.int32)), torch.from_numpy(whole.T.copy())
+    if device.type != "cuda":
+        return Weights(here[0].to(device), here[1].to(device), precision)
+    starts, weights = (each.pin_memory().to(device, non_blocking=True) for each in here)
+    return Weights(starts, weights, precision, torch.cuda.current_stream(device).record_event())
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:

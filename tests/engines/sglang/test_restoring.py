@@ -47,6 +47,8 @@ def test_features_are_bit_identical(kind, family, models):
     assert torch.equal(grid, same_grid)
     expected = features(stock, kind, rows, grid)
     assert torch.equal(features(ours, kind, pixels, grid, **beside), expected)
+    # As SGLang's buffer of features on a GPU holds them (SGLANG_MM_BUFFER_SIZE_MB).
+    assert torch.equal(features(ours, kind, pixels.float(), grid, **beside), expected)
     assert torch.equal(features(ours, kind, rows, grid), expected)
     with pytest.raises(Exception):  # noqa: B017,PT011
         features(stock, kind, pixels, grid, **beside)

@@ -4,6 +4,8 @@ import asyncio
 import functools
 import io
 import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -308,3 +310,64 @@ def test_what_nobody_can_read_is_refused_as_on_stock():
             named(one, [b"no picture"])
         said.append(str(error.value).partition("<")[0])
     assert said[0] == said[1]
+
+
+def test_to_a_model_of_transformers_backend_images_are_sent_as_on_stock(extended):
+    from sglang.srt.configs.model_config import ModelConfig
+
+    from engine_ext.sglang import pixels
+
+    path = str(checkpoints.path("qwen2_5_vl"))
+    found = {}
+    with extended():
+        for backend in ("auto", "transformers"):
+            config = ModelConfig.from_server_args(server_args(path, model_impl=backend))
+            found[backend] = pixels._why_none(config)
+    assert found == {"auto": "", "transformers": "the model is of transformers' backend"}
+
+
+@pytest.fixture
+def web():
+    """A server that has no picture, and how often it was asked for each."""
+    asked = Counter()
+
+    class Nothing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked[self.path] += 1
+            self.send_error(404)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Nothing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    server.server_close()
+
+
+def asked_about(processor, images, prompt):
+    request = SimpleNamespace(
+        video_data=None, audio_data=None, rid="one", mm_hashes=None, mm_content_hashes=None
+    )
+    call = {"image_data": images, "input_text": prompt, "request_obj": request}
+    return asyncio.run(processor.process_mm_data_async(**call, audio_data=None))
+
+
+def test_what_cannot_be_downloaded_is_asked_for_once_and_refused_in_stocks_words(web):
+    address, asked = web
+    said = []
+    for number, processor in enumerate(processors("qwen2_5_vl")):
+        images = [PICTURE, f"{address}/a picture {number}.png"]
+        with pytest.raises(ValueError, match="404 Client Error") as refused:
+            asked_about(processor, images, SPANS["qwen2_5_vl"] * 2)
+        said.append(str(refused.value).replace(f" {number}.", ".").replace(f"%20{number}.", "."))
+    assert said[0] == said[1]
+    assert list(asked.values()) == [1, 1]
+
+
+def test_without_a_place_in_the_prompt_no_image_is_processed(monkeypatch):
+    stock, ours = processors("qwen2_5_vl")
+    monkeypatch.setattr(ours.by_content, "prepare_media_artifacts_without_cache", None)
+    found, expected = (asked_about(one, [PICTURE], "no place") for one in (ours, stock))
+    assert found.mm_items == expected.mm_items == []

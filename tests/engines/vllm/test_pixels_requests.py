@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from engine_ext import status
 from engine_ext.pixels import decoded
 from engine_ext.vllm import overrides, sent
 from engine_ext.vllm.patch import FORM, GRIDS, ROWS, Patch, is_decoded
+from engine_ext.vllm.receiving import expect_pixels, take_pixels
 from evals import checkpoints
 from evals.serving import status_lines
 from tests.engines.limits import with_pixels
@@ -228,6 +230,32 @@ def test_stock_refuses_both_forms(family):
         both = [rows[0], rows[0]]
         with pytest.raises(ValueError, match="pixel_values"):
             stock._parse_and_validate_image_input(None, pixel_values=both, image_grid_thw=grid)
+
+
+def test_to_a_model_of_transformers_backend_images_are_sent_as_on_stock(model, features):
+    (item,) = items_of(model(f"linear,{features}", model_impl="transformers"), [PICTURE])
+    assert FORM not in item
+
+
+def test_graphs_of_an_encoder_restore_a_batch_once():
+    """vLLM asks for what is in it, then for each part, with the inputs of the whole."""
+
+    class Tower:
+        def get_encoder_cudagraph_item_specs(self, mm_kwargs):
+            return mm_kwargs[ROWS]
+
+        def select_encoder_cudagraph_items(self, mm_kwargs, indices):
+            return mm_kwargs[ROWS]
+
+    take_pixels(Tower)
+    tower = Tower()
+    vision = {"temporal_patch_size": 2, "patch_size": 14, "spatial_merge_size": 2}
+    expect_pixels(tower, SimpleNamespace(vision_config=SimpleNamespace(**vision)))
+    images = torch.randint(256, (2, 16, 3, 196), dtype=torch.uint8)
+    given = {ROWS: images, GRIDS: torch.tensor([[1, 4, 4]] * 2), FORM: torch.zeros(2)}
+    rows = tower.get_encoder_cudagraph_item_specs(given)
+    assert torch.equal(rows.view(32, 3, 2, 196), images.view(32, 3, 1, 196).expand(-1, -1, 2, -1))
+    assert tower.select_encoder_cudagraph_items(given, [1]) is rows
 
 
 def test_who_asks_only_what_a_model_takes_does_not_say_that_it_sends(config, monkeypatch, tmp_path):

@@ -107,33 +107,25 @@ def test_unless_an_operator_asks_for_it(models, monkeypatch):
     assert any(map(is_overridden, models.values()))
 
 
-def copied_to_actors_of_ray(monkeypatch, **environ):
-    """The variables of ours that vLLM copies, once the plugin is registered."""
+@pytest.mark.skipif(VERSION < (0, 20), reason="copies none but its own")
+@pytest.mark.parametrize("features", ["off", "linear"])
+def test_variables_reach_actors_of_ray_and_no_compile_cache_is_another(
+    features, models, monkeypatch, tmp_path
+):
+    from vllm import envs
     from vllm.ray.ray_env import get_env_vars_to_copy
 
     for name in [name for name in os.environ if name.startswith("ENGINE_EXT")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv(plugin.RAY_COPIES, "")  # restored after
-    for name, value in environ.items():
+    before = envs.compile_factors() if hasattr(envs, "compile_factors") else None
+    ours = {"ENGINE_EXT": features, "ENGINE_EXT_STATUS": str(tmp_path / "status")}
+    for name, value in ours.items():
         monkeypatch.setenv(name, value)
     plugin.register()
     plugin.register()
-    return {name for name in get_env_vars_to_copy() if name.startswith(("ENGINE_EXT", "MINE"))}
-
-
-@pytest.mark.skipif(VERSION < (0, 20), reason="has no such variable")
-@pytest.mark.parametrize("features", ["off", "linear"])
-def test_variables_reach_actors_of_ray(features, models, monkeypatch, tmp_path):
-    ours = {"ENGINE_EXT": features, "ENGINE_EXT_STATUS": str(tmp_path / "status")}
-    named = {plugin.RAY_COPIES: "MINE", "MINE_TOO": "x"}
-    found = copied_to_actors_of_ray(monkeypatch, **ours, **named)
-    assert found == {*ours, "ENGINE_EXT_LAUNCH", "MINE_TOO"}
-
-
-@pytest.mark.skipif(VERSION < (0, 20), reason="has no such variable")
-def test_where_there_is_none_of_ours_vllm_s_environment_stays_as_it_was(models, monkeypatch):
-    assert copied_to_actors_of_ray(monkeypatch) == set()
-    assert os.environ[plugin.RAY_COPIES] == ""
+    copied = {name for name in get_env_vars_to_copy() if name.startswith("ENGINE_EXT")}
+    assert copied == {*ours, "ENGINE_EXT_LAUNCH"}
+    assert before == (envs.compile_factors() if before is not None else None)
 
 
 def test_a_failure_to_register_is_logged_and_leaves_vllm_stock(models, monkeypatch):
