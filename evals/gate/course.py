@@ -142,8 +142,19 @@ def stored(name: str, file: Path, score: str | None) -> Arm:
 
 
 def probed(folder: Path) -> Sequence[logprobs.First] | None:
-    """The answers to the probes that an arm left, or None."""
+    """The answers to the probes that an arm left, or None.
+
+    Raises:
+        ProbeFailed: something else is in the file.
+    """
     file = folder / PROBED
     if not file.exists():
         return None
-    return [logprobs.First(**json.loads(line)) for line in file.read_text().splitlines()]
+    found = []
+    for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
+        try:
+            found.append(logprobs.First(**json.loads(line)))
+        except (TypeError, ValueError, AttributeError) as error:
+            said = f"{file}, line {number}: {error!r} in {line[:120]}"
+            raise logprobs.ProbeFailed(said) from error
+    return found
