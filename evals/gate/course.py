@@ -151,7 +151,7 @@ def probed(folder: Path) -> Sequence[logprobs.First] | None:
     if not file.exists():
         return None
     found = []
-    for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
         try:
             found.append(logprobs.First(**json.loads(line)))
         except (TypeError, ValueError, AttributeError) as error:
