@@ -22,6 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from engine_ext.status import MODEL
 from evals.gate import harness, logprobs, probes, samples, tasks
 from evals.gate.arms import Endpoint
 from evals.gate.client import client
@@ -72,10 +73,12 @@ class Gate:
                 if self.options.logprobs:
                     tick = _bar(progress, f"{name}: log-probabilities")
                     self._probe(endpoint, folder / PROBED, tick)
+                # While it serves: it has said what it says with a request, and has not ended.
+                status = None if status_file is None else status_lines.of_running(status_file)
         shutil.copy(file, folder / SAMPLES)
         facts = {
             "dataset": dataset and digest(dataset),
-            "status": None if status_file is None else status_lines.of_models(status_file),
+            "status": status and [line for line in status if line["role"] == MODEL],
             "environment": endpoint.environment,
         }
         (folder / ARM).write_text(json.dumps(facts, indent=1, default=str) + "\n")

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from evals.checkpoints import LOGPROB_TOLERANCE
-from evals.gate.client import API_KEY
+from evals.gate.client import API_KEY, address
 from evals.gate.validity import MOST_UNANSWERED
 from evals.serving.engines import ENGINES
 
@@ -104,6 +104,7 @@ def _check(options: argparse.Namespace) -> None:
         raise BadOptions("no baseline: give --baseline-url or --baseline-samples")
     if options.baseline_url and options.baseline_samples:
         raise BadOptions("give --baseline-url or --baseline-samples, not both")
+    _check_addresses(options)
     for model in filter(None, (options.model, options.candidate_model)):
         if model.startswith((".", "/", "~")) and not Path(model).expanduser().exists():
             raise BadOptions(f"no model at {model}")
@@ -121,3 +122,16 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise BadOptions(f"--{name.replace('_', '-')}: found {value}, expected 1 or more")
+
+
+def _check_addresses(options: argparse.Namespace) -> None:
+    urls = list(filter(None, (options.baseline_url, options.candidate_url)))
+    try:
+        addresses = [address(url) for url in urls]
+    except ValueError as error:
+        raise BadOptions(f"no address of a server: {error}") from error
+    if len(addresses) != len(set(addresses)):
+        raise BadOptions(
+            f"--baseline-url and --candidate-url name one server, {' and '.join(urls)}: expected"
+            " one without the extension and one with it"
+        )

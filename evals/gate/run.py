@@ -39,7 +39,7 @@ FAILURES = (
     PortInUse,
     ServerFailed,
 )
-FAILURES += (tasks.NoTask, logprobs.ProbeFailed)
+FAILURES += (tasks.NoTask, logprobs.ProbeFailed, status_lines.LaunchEnded)
 """What is foreseen: the message says it all. Of anything else the traceback is shown too."""
 REPORTS = "report.json", "report.html"
 SETTINGS = (
@@ -98,7 +98,7 @@ def _prepare(options: argparse.Namespace) -> None:
     if options.dataset is not None:
         check(options.dataset, options.task, options.subjects)
     for file in filter(None, (options.baseline_status, options.candidate_status)):
-        status_lines.of_all(file)
+        status_lines.of_running(file)
     if options.engine is not None:
         executable = Path(ENGINES[options.engine].of(options.engine_python).command[0])
         if not executable.exists():
