@@ -22,7 +22,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from engine_ext.status import MODEL
 from evals.gate import harness, logprobs, probes, samples, tasks
 from evals.gate.arms import Endpoint
 from evals.gate.client import client
@@ -78,7 +77,7 @@ class Gate:
         shutil.copy(file, folder / SAMPLES)
         facts = {
             "dataset": dataset and digest(dataset),
-            "status": status and [line for line in status if line["role"] == MODEL],
+            "status": status,
             "environment": endpoint.environment,
         }
         (folder / ARM).write_text(json.dumps(facts, indent=1, default=str) + "\n")

@@ -60,6 +60,7 @@ def _arm(arm: Arm, limit: int) -> dict[str, Any]:
         "dataset_sha256": arm.dataset,
         "extension_known": arm.status is not None,
         "features": sorted(arm.features),
+        "used": sorted(arm.used),
         "replaced": arm.replaced,
         "cut_at_limit": sum(sample.is_cut(limit) for sample in arm.samples),
         "empty": sum(sample.is_empty for sample in arm.samples),

@@ -133,16 +133,17 @@ def _judged(
     gate: Gate, baseline: Arm, candidate: Arm
 ) -> tuple[Judged, Comparison | None, list[logprobs.Compared]]:
     options = gate.options
+    features = options.features and [word.strip() for word in options.features.split(",")]
     invalid = reasons(
         baseline,
         candidate,
-        features=options.features and [word.strip() for word in options.features.split(",")],
+        features=features,
         trust_servers=options.trust_servers,
         min_accuracy=options.min_accuracy,
         limit=options.max_new_tokens,
         most_unanswered=options.max_unanswered,
     )
-    told = warnings(baseline, candidate)
+    told = warnings(baseline, candidate, features)
     if invalid:
         return judge(None, options.max_drop, invalid, warnings=told), None, []
     with gate.console.status("scoring"):

@@ -10,6 +10,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from engine_ext.features import FEATURES, OF_ENGINE
+from evals.gate import extension
 from evals.gate.arms import BASELINE, CANDIDATE
 from evals.gate.samples import Sample
 from evals.gate.statistics import ALPHA
@@ -42,17 +43,20 @@ class Arm:
     @property
     def replaced(self) -> list[str]:
         """The modules that its status lines name."""
-        return sorted({one["name"] for line in self.status or () for one in line["modules"]})
+        return extension.replaced(self.status or ())
 
     @property
     def features(self) -> set[str]:
         """Those that were on in any of its processes."""
-        return {feature for line in self.status or () for feature in line["features"]}
+        return extension.on(self.status or ())
 
     @property
-    def runs_extension(self) -> bool:
-        """Whether the extension does something in one of its processes."""
-        return bool(self.replaced or self.features - {"linear"})
+    def used(self) -> set[str]:
+        """Those that have done something in one of its processes."""
+        return extension.used(self.status or ())
+
+    def why_unused(self, feature: str) -> str:
+        return extension.why_unused(self.status or (), feature)
 
 
 def reasons(
@@ -92,8 +96,12 @@ def reasons(
     return found
 
 
-def warnings(baseline: Arm, candidate: Arm) -> list[str]:
-    """What does not invalidate a run, and makes it say less than it seems to."""
+def warnings(baseline: Arm, candidate: Arm, features: Sequence[str] | None = None) -> list[str]:
+    """What does not invalidate a run, and makes it say less than it seems to.
+
+    Args:
+        features: as of `reasons`, where those that have done nothing are.
+    """
     found = []
     for arm in (baseline, candidate):
         chances = [sample.chance for sample in arm.samples if sample.chance is not None]
@@ -105,11 +113,12 @@ def warnings(baseline: Arm, candidate: Arm) -> list[str]:
                     f"{arm.name} scored {arm.accuracy:.3f}, no better than chance"
                     f" ({chance:.3f}): what it does not see, it cannot lose"
                 )
-    if candidate.status and not candidate.runs_extension:
-        left = {one["reason"] for line in candidate.status for one in line.get("left_alone", ())}
-        why = "; ".join(sorted(left)) or "no convolution to replace"
-        found.append(f"the extension has nothing to do in {candidate.name}: {why}")
-    return found
+    idle = sorted(candidate.features - candidate.used - set(features or ()))
+    return found + [
+        f"the extension has nothing to do in {candidate.name} by {name}:"
+        f" {candidate.why_unused(name)}"
+        for name in idle
+    ]
 
 
 def _failed(arm: Arm) -> list[str]:
@@ -154,20 +163,26 @@ def _unpaired(baseline: Arm, candidate: Arm) -> list[str]:
 
 def _extension(baseline: Arm, candidate: Arm, wanted: Sequence[str]) -> list[str]:
     found = []
-    if baseline.runs_extension:
-        does = ", ".join(baseline.replaced or sorted(baseline.features))
+    if baseline.used or baseline.features - {"linear"}:
+        does = ", ".join(baseline.replaced or sorted(baseline.features | baseline.used))
         found.append(f"{BASELINE} ran the extension: {does}")
-    if candidate.status is not None and not candidate.status:
+    if candidate.status is not None and not extension.holds_model(candidate.status):
         found.append(
             f"{CANDIDATE} did not run the extension: no model of its was loaded with it (its"
-            " ENGINE_EXT_STATUS is empty)"
+            " ENGINE_EXT_STATUS has no line of one)"
         )
     missing = set()
     for line in candidate.status or ():
-        there = OF_ENGINE.get(line["engine"], tuple(FEATURES))
-        # A name that is no feature at all is missing everywhere.
-        asked = {name for name in wanted if name in there or name not in FEATURES}
-        missing |= asked - set(line["features"])
+        if "features" in line:
+            there = OF_ENGINE.get(line["engine"], tuple(FEATURES))
+            # A name that is no feature at all is missing everywhere.
+            asked = {name for name in wanted if name in there or name not in FEATURES}
+            missing |= asked - set(line["features"])
     if missing:
         found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
-    return found
+    idle = set(wanted) & candidate.features - candidate.used - missing
+    return found + [
+        f"{CANDIDATE} has done nothing by {name}, which --features names:"
+        f" {candidate.why_unused(name)}"
+        for name in sorted(idle)
+    ]

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from engine_ext.status import MODEL
 from evals.gate.samples import Sample
 from evals.gate.validity import Arm
 
 REPLACED = {
+    "role": MODEL,
     "engine": "vllm",
     "features": ["linear"],
     "modules": [{"name": "visual.patch_embed.proj"}],

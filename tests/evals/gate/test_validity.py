@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine_ext.status import MODEL, POSITIONS, SENDER
 from evals.gate.validity import reasons, warnings
 from tests.evals.gate.arms import REPLACED, arm, sample
 
@@ -61,6 +62,7 @@ def test_a_baseline_with_the_extension_is_a_reason():
 
 
 IDLE = {
+    "role": MODEL,
     "engine": "vllm",
     "features": ["linear"],
     "modules": [],
@@ -72,9 +74,43 @@ def test_an_extension_that_has_nothing_to_do_is_said_and_no_reason():
     pair = arm("baseline"), arm("candidate", status=[IDLE])
     assert found(*pair, features=None) == []
     (said,) = warnings(*pair)
-    assert said == "the extension has nothing to do in candidate: multiplies already"
-    for status in ([REPLACED], [{**IDLE, "features": ["linear", "pixels"]}], None):
+    assert said == "the extension has nothing to do in candidate by linear: multiplies already"
+    for status in ([REPLACED], None):
         assert warnings(arm("baseline"), arm("candidate", status=status)) == []
+
+
+ALL_ON = {**REPLACED, "engine": "sglang", "features": ["linear", "mrope", "pixels", "resize"]}
+SENDS = {**ALL_ON, "role": SENDER, "sends": ["image"], "as_before": {}}
+COUNTS = {"role": POSITIONS, "in_use": ["qwen2_vl", "image"]}
+STAYS = {**SENDS, "sends": [], "as_before": {"image": "one frame differs"}}
+UNUSED = {
+    "mrope": ([ALL_ON, SENDS], "no rope positions of a request were computed by it"),
+    "pixels": ([ALL_ON, STAYS, COUNTS], "images are sent as before: one frame differs"),
+    "resize": ([ALL_ON, {**SENDS, "sends": ["video"]}, COUNTS], "no process has said what it"),
+    "linear": ([{**ALL_ON, "modules": []}, SENDS, COUNTS], "no convolution to replace"),
+}
+
+
+def test_features_that_have_done_something_are_used():
+    pair = arm("baseline"), arm("candidate", status=[ALL_ON, STAYS, SENDS, COUNTS])
+    assert pair[1].used == {"linear", "mrope", "pixels", "resize"}
+    assert found(*pair, features=ALL_ON["features"]) == warnings(*pair) == []
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_a_feature_that_is_on_and_does_nothing_is_a_warning_or_where_it_is_named_a_reason(name):
+    status, why = UNUSED[name]
+    pair = arm("baseline"), arm("candidate", status=status)
+    assert found(*pair, features=None) == []
+    assert f"has nothing to do in candidate by {name}: {why}" in "".join(warnings(*pair))
+    (said,) = found(*pair, features=[name])
+    assert said.startswith(f"candidate has done nothing by {name}, which --features names: {why}")
+    assert f"by {name}:" not in "".join(warnings(*pair, [name]))
+
+
+def test_processes_that_send_are_no_model_with_the_extension():
+    (said,) = found(arm("baseline"), arm("candidate", status=[SENDS, COUNTS]), features=None)
+    assert "no model of its was loaded with it" in said
 
 
 SILENCE = [
