@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from evals.gate import harness, logprobs, probes, samples, tasks
+from evals.gate import alike, harness, logprobs, probes, samples, tasks
 from evals.gate.arms import Endpoint
 from evals.gate.client import client
 from evals.gate.dataset import digest
@@ -76,6 +76,7 @@ class Gate:
                 status = None if status_file is None else status_lines.of_running(status_file)
         shutil.copy(file, folder / SAMPLES)
         facts = {
+            "asked": alike.asked(self.options, endpoint.model),
             "dataset": dataset and digest(dataset),
             "status": status,
             "environment": endpoint.environment,
@@ -129,14 +130,20 @@ def stored(name: str, file: Path, score: str | None) -> Arm:
     """An arm as it was left in a folder, or a file of samples alone.
 
     Raises:
-        BadSamples: the file is none.
+        BadSamples: the file is none, or what is beside it is not what `Gate.run` writes.
     """
-    facts: Mapping[str, Any] = {}
-    if (file.parent / ARM).exists():
-        facts = json.loads((file.parent / ARM).read_text())
+    facts: Any = {}
+    if (beside := file.parent / ARM).exists():
+        try:
+            facts = json.loads(beside.read_text())
+        except ValueError as error:
+            raise samples.BadSamples(f"{beside}: {error}") from error
+        if not isinstance(facts, dict):
+            raise samples.BadSamples(f"{beside}: found {facts!r:.80}, expected a JSON object")
     return Arm(
         name=name,
         samples=samples.read(file, score),
+        asked=facts.get("asked"),
         dataset=facts.get("dataset"),
         status=facts.get("status"),
         environment=facts.get("environment", {"samples": str(file)}),

@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     arms("--port", type=int, help="of both servers (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
     arms("--cpu", action="store_true", help="by settings for a CPU (evals/serving/engines.py)")
-    arms("--candidate-model", help="another model for the candidate, to see the gate fail")
+    arms("--candidate-model", help="another model is meant: to see the gate fail")
     arms = parser.add_argument_group("or servers that run already").add_argument
     arms("--baseline-url")
     arms("--candidate-url")

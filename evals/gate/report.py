@@ -57,6 +57,7 @@ def summary(
 def _arm(arm: Arm, limit: int) -> dict[str, Any]:
     return {
         "questions": len(arm.samples),
+        "asked": arm.asked,
         "dataset_sha256": arm.dataset,
         "extension_known": arm.status is not None,
         "features": sorted(arm.features),

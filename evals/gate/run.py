@@ -43,8 +43,8 @@ FAILURES += (tasks.NoTask, logprobs.ProbeFailed, status_lines.LaunchEnded)
 """What is foreseen: the message says it all. Of anything else the traceback is shown too."""
 REPORTS = "report.json", "report.html"
 SETTINGS = (
-    "engine", "model", "task", "limit", "max_new_tokens", "no_thinking", "max_unanswered",
-    "max_drop", "min_accuracy", "logprob_tolerance", "smoke", "trust_servers",
+    "engine", "model", "candidate_model", "task", "limit", "max_new_tokens", "no_thinking", "score",
+    "max_unanswered", "max_drop", "min_accuracy", "logprob_tolerance", "smoke", "trust_servers",
 )  # fmt: skip
 """Options that the report names as they are."""
 
@@ -142,6 +142,7 @@ def _judged(
         min_accuracy=options.min_accuracy,
         limit=options.max_new_tokens,
         most_unanswered=options.max_unanswered,
+        is_other_model=options.candidate_model is not None,
     )
     told = warnings(baseline, candidate, features)
     if invalid:

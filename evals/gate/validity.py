@@ -10,7 +10,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from engine_ext.features import FEATURES, OF_ENGINE
-from evals.gate import extension
+from evals.gate import alike, extension
 from evals.gate.arms import BASELINE, CANDIDATE
 from evals.gate.samples import Sample
 from evals.gate.statistics import ALPHA
@@ -25,6 +25,7 @@ class Arm:
     """What came of one arm.
 
     Args:
+        asked: for which model and in which way, as of `alike.asked`; None where unknown.
         dataset: digest of the files that were asked; None where unknown, and for one of the hub.
         status: the lines its processes wrote to ``ENGINE_EXT_STATUS``; None where nobody knows.
         environment: what it ran on.
@@ -32,9 +33,15 @@ class Arm:
 
     name: str
     samples: Sequence[Sample]
+    asked: Mapping[str, Any] | None
     dataset: str | None
     status: Sequence[Mapping[str, Any]] | None
     environment: Mapping[str, Any]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Whatever is known of how it was asked and what it ran on."""
+        return {**self.environment, **(self.asked or {})}
 
     @property
     def accuracy(self) -> float:
@@ -55,9 +62,6 @@ class Arm:
         """Those that have done something in one of its processes."""
         return extension.used(self.status or ())
 
-    def why_unused(self, feature: str) -> str:
-        return extension.why_unused(self.status or (), feature)
-
 
 def reasons(
     baseline: Arm,
@@ -68,6 +72,7 @@ def reasons(
     min_accuracy: float | None,
     limit: int,
     most_unanswered: float = MOST_UNANSWERED,
+    is_other_model: bool = False,
 ) -> list[str]:
     """Each reason for which the run is invalid; none when it may be judged.
 
@@ -75,10 +80,12 @@ def reasons(
         features: those that the candidate was to run with; None for what its engine runs anyway.
         limit: tokens of a reply at most.
         most_unanswered: the share of a server's replies that may be no answer.
+        is_other_model: the candidate is meant to have another model.
     """
     found = []
     for arm in (baseline, candidate):
         found += _failed(arm) or _silent(arm, limit, most_unanswered)
+    found += alike.reasons(baseline.facts, candidate.facts, is_other_model)
     found += _unpaired(baseline, candidate)
     if not trust_servers:
         found += [
@@ -113,10 +120,17 @@ def warnings(baseline: Arm, candidate: Arm, features: Sequence[str] | None = Non
                     f"{arm.name} scored {arm.accuracy:.3f}, no better than chance"
                     f" ({chance:.3f}): what it does not see, it cannot lose"
                 )
+    found += [
+        f"{arm.name}: nothing beside its samples (arm.json) says for which model and in which way"
+        " it was asked: whether as the other was is not known"
+        for arm in (baseline, candidate)
+        if arm.asked is None
+    ]
+    found += alike.warnings(baseline.facts, candidate.facts)
     idle = sorted(candidate.features - candidate.used - set(features or ()))
     return found + [
         f"the extension has nothing to do in {candidate.name} by {name}:"
-        f" {candidate.why_unused(name)}"
+        f" {extension.why_unused(candidate.status or (), name)}"
         for name in idle
     ]
 
@@ -183,6 +197,6 @@ def _extension(baseline: Arm, candidate: Arm, wanted: Sequence[str]) -> list[str
     idle = set(wanted) & candidate.features - candidate.used - missing
     return found + [
         f"{CANDIDATE} has done nothing by {name}, which --features names:"
-        f" {candidate.why_unused(name)}"
+        f" {extension.why_unused(candidate.status or (), name)}"
         for name in sorted(idle)
     ]

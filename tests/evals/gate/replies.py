@@ -16,7 +16,7 @@ def replies(message_of, key=None):
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            self._say({"data": [{"id": "thinker"}]})
+            self._say({"data": [{"id": "thinker", "root": "/models/thinker"}]})
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -48,6 +48,48 @@ def test_another_data_set_is_a_reason():
     assert said == "the data set changed between the servers"
 
 
+SETTINGS = {"task": "mmmu_pro", "max_new_tokens": 9, "no_thinking": True, "score": "anls"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_baseline_that_was_asked_in_another_way_is_a_reason(name):
+    candidate = arm("candidate")
+    other = {**candidate.asked, name: SETTINGS[name]}
+    (said,) = found(arm("baseline", asked=other), candidate, is_other_model=True)
+    assert said.startswith(f"the servers were asked with another {name}: baseline {other[name]!r}")
+
+
+@pytest.mark.parametrize("where", ["asked", "environment"])
+def test_another_model_is_a_reason_unless_it_is_meant(where):
+    """By its name at the server, or by its path where both tell it."""
+    name = {"asked": "model", "environment": "model_path"}[where]
+    pair = [arm("baseline", environment={"model_path": "/m"}), arm("candidate")]
+    changed = {**getattr(pair[1], where), name: "another"}
+    pair[1] = replace(pair[1], **{where: changed})
+    (said,) = found(*pair)
+    assert said.startswith(f"the servers have other models ({name}): baseline ")
+    assert "candidate 'another'; --candidate-model says that this is meant" in said
+    assert found(*pair, is_other_model=True) == []
+
+
+def test_what_a_server_runs_on_is_a_warning_where_it_differs():
+    told = {"url": "http://a", "version": "0.5.23", "dtype": "bfloat16", "tp_size": 1}
+    other = {"url": "http://b", "version": "0.5.22", "dtype": "float16"}
+    pair = arm("baseline", environment=told), arm("candidate", environment=other)
+    assert found(*pair) == []
+    assert warnings(*pair) == [
+        "the servers differ in version: baseline '0.5.23', candidate '0.5.22'",
+        "the servers differ in dtype: baseline 'bfloat16', candidate 'float16'",
+    ]
+
+
+def test_samples_of_which_nobody_knows_how_they_were_asked_are_a_warning():
+    pair = arm("baseline", asked=None), arm("candidate")
+    assert found(*pair) == []
+    (said,) = warnings(*pair)
+    assert said.startswith("baseline: nothing beside its samples (arm.json) says for which model")
+
+
 def test_a_candidate_without_the_extension_is_a_reason():
     (said,) = found(arm("baseline"), arm("candidate", status=[]))
     assert "did not run the extension" in said
