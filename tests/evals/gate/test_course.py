@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 import pytest
@@ -15,6 +14,7 @@ from evals.gate.arms import Endpoint
 from evals.gate.course import Gate, stored
 from evals.gate.options import parse
 from evals.gate.samples import BadSamples
+from evals.serving import status_lines
 
 ROW = {"doc_id": 0, "target": "A", "filtered_resps": "A", "token_counts": [None], "right": 1.0}
 URLS = ["--baseline-url", "http://a:1", "--candidate-url", "http://b:1"]
@@ -24,6 +24,7 @@ from engine_ext import status
 line = {"engine": "vllm", "engine_version": "0.32.0", "features": [], "architecture": "One",
         "modules": [], "part": 0, "expects": {}}
 status.record("model", line, logging.getLogger(), {status.VARIABLE: sys.argv[1]})
+print("loaded", flush=True)
 input()
 """
 
@@ -41,9 +42,9 @@ def run(folder, file, *given):
 
     @contextmanager
     def serve(_):
-        with subprocess.Popen([sys.executable, "-c", LOADS, file], stdin=subprocess.PIPE) as server:
-            while not (file.exists() and file.stat().st_size):
-                time.sleep(0.02)
+        command = [sys.executable, "-c", LOADS, file]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            server.stdout.readline()
             yield Endpoint("http://a:1/v1", "a model", lambda: True, {"version": "0.32.0"})
             server.communicate(b"\n")
 
@@ -58,9 +59,10 @@ def test_samples_are_kept_with_how_they_were_asked(tmp_path, file):
     assert stored("candidate", tmp_path / "candidate" / "samples.jsonl", None) == made
 
 
-def test_a_server_is_known_by_what_it_says_while_it_serves(tmp_path, file):
+def test_a_server_is_known_by_what_its_own_launch_says_while_it_serves(tmp_path, file):
+    run(tmp_path, file)
     (line,) = run(tmp_path, file).status
-    assert line["architecture"] == "One"
+    assert line["launch"] == status_lines.of_all(file)[1]["launch"]
 
 
 def test_what_is_no_record_of_a_run_is_said(tmp_path, file):
