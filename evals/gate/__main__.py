@@ -11,6 +11,10 @@ if __name__ == "__main__":
             file=sys.stderr,
         )
         sys.exit(2)
-    from evals.gate.run import main
+    try:
+        from evals.gate.run import main
+    except ImportError as error:  # by itself Python ends with 1, which is FAIL
+        print(f"{sys.executable} cannot import the gate: {error!r}", file=sys.stderr)
+        sys.exit(2)
 
     sys.exit(main())

@@ -20,6 +20,7 @@ import httpx
 
 from engine_ext import status
 from engine_ext.features import OFF
+from evals.gate.alike import MODEL_PATH
 from evals.gate.client import client, refused
 from evals.serving.engines import ENGINES
 from evals.serving.servers import running
@@ -88,6 +89,8 @@ def started(
         ran = subprocess.run(versions, capture_output=True, text=True, check=True)
         inherited = {**os.environ, **environ}
         environment = {
+            MODEL_PATH: model,
+            "engine_arguments": options.engine_arguments,
             "command": " ".join(command),
             **{variable: inherited[variable] for variable in VARIABLES if variable in inherited},
             **json.loads(ran.stdout.splitlines()[-1]),
@@ -104,19 +107,21 @@ def remote(url: str, model: str | None, key: str) -> Iterator[Endpoint]:
     """
     base = url.rstrip("/").removesuffix("/v1")
     with client(base, key) as http:
-        names = _models(http, base, key)
-        if model is None and len(names) != 1:
-            raise ArmFailed(f"{base} serves {', '.join(names)}: name one with --served-model-name")
+        paths = _models(http, base, key)
+        if model is None and len(paths) != 1:
+            raise ArmFailed(f"{base} serves {', '.join(paths)}: name one with --served-model-name")
+        model = model or next(iter(paths))
+        path = {MODEL_PATH: paths[model]} if paths.get(model) else {}
         yield Endpoint(
             url=f"{base}/v1",
-            model=model or names[0],
+            model=model,
             is_alive=lambda: True,
-            environment={"url": base, **_told(http, base)},
+            environment={"url": base, **path, **_told(http, base)},
         )
 
 
-def _models(http: httpx.Client, base: str, key: str) -> list[str]:
-    """The names of a server's models.
+def _models(http: httpx.Client, base: str, key: str) -> dict[str, str | None]:
+    """The names of a server's models, with the path of each where it is told (vLLM's `root`).
 
     Raises:
         ArmFailed: it does not answer, or wants another key.
@@ -126,8 +131,8 @@ def _models(http: httpx.Client, base: str, key: str) -> list[str]:
         if response.status_code == httpx.codes.UNAUTHORIZED:
             raise ArmFailed(refused(base, key))
         response.raise_for_status()
-        return [one["id"] for one in response.json()["data"]]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return {one["id"]: one.get("root") for one in response.json()["data"]}
+    except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArmFailed(f"no OpenAI API at {base}/v1: {error!r}") from error
 
 
@@ -135,7 +140,7 @@ def _told(http: httpx.Client, base: str) -> dict[str, Any]:
     """What the server tells of itself: vLLM its version, SGLang that and its arguments."""
     for path, names in (
         ("/version", ("version",)),
-        ("/get_server_info", ("version", "model_path", "dtype", "tp_size")),
+        ("/get_server_info", ("version", MODEL_PATH, "dtype", "tp_size")),
     ):
         try:
             response = http.get(f"{base}{path}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 
 import httpx
 
 from evals.serving.servers import LOOPBACK
 
 API_KEY = "OPENAI_API_KEY"
+PORTS = {"http": 80, "https": 443}
 NO_KEY = "none"  # what goes to a server that wants none; the client of lmms-eval must have one
 
 
@@ -30,3 +32,30 @@ def refused(url: str, variable: str) -> str:
     """What to say of status 401."""
     found = "is not the one it wants" if os.environ.get(variable) else "is not set"
     return f"{url}: status 401, the key in {variable} {found}; --api-key-env names another variable"
+
+
+def address(url: str) -> tuple[str, str, int, str]:
+    """Scheme, host, port and path of a server, the same however its URL is written.
+
+    This machine has many names; a path may tell the servers behind one gateway apart.
+
+    Raises:
+        ValueError: it is no URL of a server.
+    """
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{url}: {error}") from error
+    if parsed.scheme not in PORTS or not parsed.host:
+        raise ValueError(f"{url}: expected http://HOST:PORT")
+    path = parsed.path.rstrip("/").removesuffix("/v1")
+    port = parsed.port or PORTS[parsed.scheme]
+    return parsed.scheme, "localhost" if _is_here(parsed.host) else parsed.host, port, path
+
+
+def _is_here(host: str) -> bool:
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return host.rstrip(".") == "localhost"
+    return found.is_loopback or found.is_unspecified

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from evals.gate import harness, logprobs, probes, samples, tasks
+from evals.gate import alike, harness, logprobs, probes, samples, tasks
 from evals.gate.arms import Endpoint
 from evals.gate.client import client
 from evals.gate.dataset import digest
@@ -72,10 +72,13 @@ class Gate:
                 if self.options.logprobs:
                     tick = _bar(progress, f"{name}: log-probabilities")
                     self._probe(endpoint, folder / PROBED, tick)
+                # While it serves: it has said what it says with a request, and has not ended.
+                status = None if status_file is None else status_lines.of_running(status_file)
         shutil.copy(file, folder / SAMPLES)
         facts = {
+            "asked": alike.asked(self.options, endpoint.model),
             "dataset": dataset and digest(dataset),
-            "status": None if status_file is None else status_lines.of_models(status_file),
+            "status": status,
             "environment": endpoint.environment,
         }
         (folder / ARM).write_text(json.dumps(facts, indent=1, default=str) + "\n")
@@ -127,14 +130,20 @@ def stored(name: str, file: Path, score: str | None) -> Arm:
     """An arm as it was left in a folder, or a file of samples alone.
 
     Raises:
-        BadSamples: the file is none.
+        BadSamples: the file is none, or what is beside it is not what `Gate.run` writes.
     """
-    facts: Mapping[str, Any] = {}
-    if (file.parent / ARM).exists():
-        facts = json.loads((file.parent / ARM).read_text())
+    facts: Any = {}
+    if (beside := file.parent / ARM).exists():
+        try:
+            facts = json.loads(beside.read_text())
+        except ValueError as error:
+            raise samples.BadSamples(f"{beside}: {error}") from error
+        if not isinstance(facts, dict):
+            raise samples.BadSamples(f"{beside}: found {facts!r:.80}, expected a JSON object")
     return Arm(
         name=name,
         samples=samples.read(file, score),
+        asked=facts.get("asked"),
         dataset=facts.get("dataset"),
         status=facts.get("status"),
         environment=facts.get("environment", {"samples": str(file)}),
@@ -142,8 +151,19 @@ def stored(name: str, file: Path, score: str | None) -> Arm:
 
 
 def probed(folder: Path) -> Sequence[logprobs.First] | None:
-    """The answers to the probes that an arm left, or None."""
+    """The answers to the probes that an arm left, or None.
+
+    Raises:
+        ProbeFailed: something else is in the file.
+    """
     file = folder / PROBED
     if not file.exists():
         return None
-    return [logprobs.First(**json.loads(line)) for line in file.read_text().splitlines()]
+    found = []
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        try:
+            found.append(logprobs.First(**json.loads(line)))
+        except (TypeError, ValueError, AttributeError) as error:
+            said = f"{file}, line {number}: {error!r} in {line[:120]}"
+            raise logprobs.ProbeFailed(said) from error
+    return found

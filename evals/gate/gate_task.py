@@ -2,7 +2,8 @@
 
 - every sample carries a digest of its question, pictures included (`doc_hash` of lmms-eval 0.7.3
   is the same for all), its subject, a score of its own, and whether a choice could be read;
-- what a server has put into `reasoning_content` is thinking, and only what follows it an answer;
+- requests are sent as the report says, and what a server has put into `reasoning_content` is
+  thinking, no answer (`completions`);
 - a reply from which no option can be read counts as wrong. lmms-eval draws an option at random.
 """
 
@@ -12,10 +13,10 @@ import json
 from pathlib import Path
 
 from lmms_eval.utils import load_yaml_config
-from openai.resources.chat.completions import Completions
 
+from evals.gate import completions
 from evals.gate.dataset import subject, unknown
-from evals.gate.samples import THINKING, answer
+from evals.gate.samples import answer
 
 CONFIG = json.loads((Path(__file__).parent / "gate.json").read_text())
 PACKAGED = load_yaml_config(CONFIG["packaged"], mode="full")
@@ -80,23 +81,6 @@ def _chance(doc):
     return 1 / len(options) if options else 0.0
 
 
-def _read_reasoning():
-    """A reply without content is what the model thought, and no answer; lmms-eval reads None."""
-    create = Completions.create
-
-    def reading(*args, **kwargs):
-        response = create(*args, **kwargs)
-        for choice in response.choices:
-            message = choice.message
-            thought = getattr(message, "reasoning_content", None)  # vLLM has come to say reasoning
-            thought = thought or getattr(message, "reasoning", None)
-            message.content = message.content or (f"{THINKING}{thought}" if thought else "")
-        return response
-
-    if create.__name__ != reading.__name__:  # the module is imported more than once
-        Completions.create = reading
-
-
 def _replace_random_choice():
     """Raises RuntimeError where lmms-eval has come to parse in another way."""
     from lmms_eval.tasks._task_utils import mmmu_mcq_utils
@@ -108,4 +92,4 @@ def _replace_random_choice():
 
 
 _replace_random_choice()
-_read_reasoning()
+completions.replace(CONFIG["max_new_tokens"])

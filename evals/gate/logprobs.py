@@ -6,6 +6,7 @@ that is missing, moves the log-probabilities of a model that still answers right
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,16 +21,27 @@ TIMEOUT = 300  # seconds
 
 
 class ProbeFailed(RuntimeError):
-    """A server did not answer a probe with log-probabilities."""
+    """A server did not answer a probe with log-probabilities, or both were asked other probes."""
 
 
 @dataclass(frozen=True)
 class First:
-    """The likeliest first tokens of a reply, with their log-probabilities."""
+    """The likeliest first tokens of a reply, with their log-probabilities.
+
+    Raises:
+        ProbeFailed: there are none, or one is no finite number; NaN would exceed no tolerance.
+    """
 
     kind: str
     position: int
     tokens: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if not self.tokens or not all(map(_is_finite, self.tokens.values())):
+            raise ProbeFailed(
+                f"{_named(self.kind, self.position)}: found the log-probabilities"
+                f" {self.tokens!r:.200}, expected finite numbers by token"
+            )
 
     @property
     def likeliest(self) -> str:
@@ -71,18 +83,18 @@ def ask(
 
     def first(probe: Mapping[str, Any]) -> First:
         body = {**asked, **once, "messages": probe["messages"]}
-        what = f"the {probe['kind']} about question {probe['position']}"
+        what = _named(probe["kind"], probe["position"])
         try:
             response = http.post(f"{url}/chat/completions", json=body, timeout=TIMEOUT)
         except httpx.HTTPError as error:
             raise ProbeFailed(f"{what}: {error!r}") from error
         if not response.is_success:
-            raise ProbeFailed(f"{what}: status {response.status_code}, {response.text[:200]}")
+            raise ProbeFailed(f"{what}: status {response.status_code}, {response.text!r:.200}")
         try:
             (step,) = response.json()["choices"][0]["logprobs"]["content"][:1]
             tokens = {one["token"]: one["logprob"] for one in step["top_logprobs"]}
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ProbeFailed(f"{what}: no log-probabilities in {response.text[:200]}") from error
+            raise ProbeFailed(f"{what}: no log-probabilities in {response.text!r:.200}") from error
         return First(probe["kind"], probe["position"], tokens)
 
     found = []
@@ -97,11 +109,11 @@ def compare(baseline: Sequence[First], candidate: Sequence[First]) -> list[Compa
     """Each kind of probe that was asked.
 
     Raises:
-        ValueError: the arms were not asked the same probes.
+        ProbeFailed: the arms were not asked the same probes.
     """
     asked = [[(one.kind, one.position) for one in arm] for arm in (baseline, candidate)]
     if asked[0] != asked[1]:
-        raise ValueError(f"found {len(asked[0])} and {len(asked[1])} probes, expected the same")
+        raise ProbeFailed(f"found {len(asked[0])} and {len(asked[1])} probes, expected the same")
     found = []
     for kind in KINDS:
         pairs = [(b, c) for b, c in zip(baseline, candidate, strict=True) if b.kind == kind]
@@ -118,8 +130,16 @@ def faults(compared: Sequence[Compared], tolerance: float) -> list[str]:
         f"first-token log-probabilities of {one.count} {one.kind}s differ by {one.mean:.4f} on"
         f" average (at most {one.largest:.4f}), expected {tolerance:.4f} or less"
         for one in compared
-        if one.mean > tolerance
+        if not one.mean <= tolerance
     ]
+
+
+def _named(kind: str, position: int) -> str:
+    return f"the {kind} about question {position}"
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _difference(before: First, after: First) -> float:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from evals.checkpoints import LOGPROB_TOLERANCE
-from evals.gate.client import API_KEY
+from evals.gate.client import API_KEY, address
 from evals.gate.validity import MOST_UNANSWERED
 from evals.serving.engines import ENGINES
 
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     arms("--port", type=int, help="of both servers (default: a free one)")
     arms("--start-timeout", type=float, default=1800, metavar="SECONDS", help="default 1800")
     arms("--cpu", action="store_true", help="by settings for a CPU (evals/serving/engines.py)")
-    arms("--candidate-model", help="another model for the candidate, to see the gate fail")
+    arms("--candidate-model", help="another model is meant: to see the gate fail")
     arms = parser.add_argument_group("or servers that run already").add_argument
     arms("--baseline-url")
     arms("--candidate-url")
@@ -104,6 +104,7 @@ def _check(options: argparse.Namespace) -> None:
         raise BadOptions("no baseline: give --baseline-url or --baseline-samples")
     if options.baseline_url and options.baseline_samples:
         raise BadOptions("give --baseline-url or --baseline-samples, not both")
+    _check_addresses(options)
     for model in filter(None, (options.model, options.candidate_model)):
         if model.startswith((".", "/", "~")) and not Path(model).expanduser().exists():
             raise BadOptions(f"no model at {model}")
@@ -121,3 +122,16 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise BadOptions(f"--{name.replace('_', '-')}: found {value}, expected 1 or more")
+
+
+def _check_addresses(options: argparse.Namespace) -> None:
+    urls = list(filter(None, (options.baseline_url, options.candidate_url)))
+    try:
+        addresses = [address(url) for url in urls]
+    except ValueError as error:
+        raise BadOptions(f"no address of a server: {error}") from error
+    if len(addresses) != len(set(addresses)):
+        raise BadOptions(
+            f"--baseline-url and --candidate-url name one server, {' and '.join(urls)}: expected"
+            " one without the extension and one with it"
+        )

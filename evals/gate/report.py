@@ -57,9 +57,11 @@ def summary(
 def _arm(arm: Arm, limit: int) -> dict[str, Any]:
     return {
         "questions": len(arm.samples),
+        "asked": arm.asked,
         "dataset_sha256": arm.dataset,
         "extension_known": arm.status is not None,
         "features": sorted(arm.features),
+        "used": sorted(arm.used),
         "replaced": arm.replaced,
         "cut_at_limit": sum(sample.is_cut(limit) for sample in arm.samples),
         "empty": sum(sample.is_empty for sample in arm.samples),

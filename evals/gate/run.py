@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import traceback
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
@@ -38,41 +39,58 @@ FAILURES = (
     PortInUse,
     ServerFailed,
 )
-FAILURES += (tasks.NoTask, logprobs.ProbeFailed)
+FAILURES += (tasks.NoTask, logprobs.ProbeFailed, status_lines.LaunchEnded)
+"""What is foreseen: the message says it all. Of anything else the traceback is shown too."""
+REPORTS = "report.json", "report.html"
 SETTINGS = (
-    "engine", "model", "task", "limit", "max_new_tokens", "no_thinking", "max_unanswered",
-    "max_drop", "min_accuracy", "logprob_tolerance", "smoke", "trust_servers",
+    "engine", "model", "candidate_model", "task", "limit", "max_new_tokens", "no_thinking", "score",
+    "max_unanswered", "max_drop", "min_accuracy", "logprob_tolerance", "smoke", "trust_servers",
 )  # fmt: skip
 """Options that the report names as they are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status of a verdict; whatever ends a run before it has one is INVALID."""
     end_on_sigterm()
     console = Console(stderr=True, width=max(Console(stderr=True).width, 120))
     try:
-        options = parse(arguments)
-        _prepare(options)
-        gate = Gate(options, console)
-        tasks.write(options, gate.task)
-    except FAILURES as failure:
-        console.print(f"[red]{escape(str(failure))}", soft_wrap=True)
+        return _run(parse(arguments), console)
+    except Exception as error:
+        console.print(f"[red]{escape(_said(error))}", soft_wrap=True)
         return Verdict.INVALID.value
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    gate = Gate(options, console)
+    written = [gate.folder / name for name in REPORTS]
+    for file in written:
+        file.unlink(missing_ok=True)  # of an earlier run, which is not to be taken for this one's
+    _prepare(options)
+    tasks.write(options, gate.task)
     arms: list[Arm] = []
     try:
         for name in ARMS:
             arms.append(_arm(gate, name))
         judged, comparison, compared = _judged(gate, *arms)
-    except FAILURES as failure:
-        judged, comparison, compared = Judged(Verdict.INVALID, (str(failure),)), None, []
+    except Exception as error:
+        judged, comparison, compared = Judged(Verdict.INVALID, (_said(error),)), None, []
     pictures = _pictures(gate, comparison)
     result = report.summary(judged, _settings(options), arms, comparison, compared, pictures)
-    written = gate.folder / "report.json", gate.folder / "report.html"
-    written[0].write_text(json.dumps(result, indent=1, default=str) + "\n")
-    written[1].write_text(html.page(result))
+    texts = json.dumps(result, indent=1, default=str) + "\n", html.page(result)
+    for file, text in zip(written, texts, strict=True):
+        file.write_text(text)
     terminal.show(console, result)
     for file in (*written, *sorted(gate.folder.glob(f"*/{SAMPLES}"))):
         console.print(f"written: {file}", highlight=False, soft_wrap=True)
     return judged.verdict.value
+
+
+def _said(error: Exception) -> str:
+    """Why there is no verdict, in a line; what nobody foresaw has its traceback on stderr."""
+    if isinstance(error, FAILURES):
+        return str(error)
+    traceback.print_exception(error)
+    return f"the gate failed by itself: {error!r:.500}; see its traceback on stderr"
 
 
 def _prepare(options: argparse.Namespace) -> None:
@@ -80,7 +98,7 @@ def _prepare(options: argparse.Namespace) -> None:
     if options.dataset is not None:
         check(options.dataset, options.task, options.subjects)
     for file in filter(None, (options.baseline_status, options.candidate_status)):
-        status_lines.of_all(file)
+        status_lines.of_running(file)
     if options.engine is not None:
         executable = Path(ENGINES[options.engine].of(options.engine_python).command[0])
         if not executable.exists():
@@ -115,16 +133,18 @@ def _judged(
     gate: Gate, baseline: Arm, candidate: Arm
 ) -> tuple[Judged, Comparison | None, list[logprobs.Compared]]:
     options = gate.options
+    features = options.features and [word.strip() for word in options.features.split(",")]
     invalid = reasons(
         baseline,
         candidate,
-        features=options.features and [word.strip() for word in options.features.split(",")],
+        features=features,
         trust_servers=options.trust_servers,
         min_accuracy=options.min_accuracy,
         limit=options.max_new_tokens,
         most_unanswered=options.max_unanswered,
+        is_other_model=options.candidate_model is not None,
     )
-    told = warnings(baseline, candidate)
+    told = warnings(baseline, candidate, features)
     if invalid:
         return judge(None, options.max_drop, invalid, warnings=told), None, []
     with gate.console.status("scoring"):

@@ -57,7 +57,11 @@ def write(options: argparse.Namespace, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{GATE_TASK}.yaml").write_text("\n".join(lines) + "\n")
     shutil.copy(ADDED, folder / ADDED.name)
-    settings = {"packaged": str(packaged), "subjects": list(options.subjects)}
+    settings = {
+        "packaged": str(packaged),
+        "subjects": list(options.subjects),
+        "max_new_tokens": options.max_new_tokens,
+    }
     (folder / "gate.json").write_text(json.dumps(settings) + "\n")
 
 

@@ -43,6 +43,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"{settings['engine']}, {settings['model']};"
             f" features of the candidate: {settings['features']}"
         )
+    if settings["candidate_model"]:
+        found.append(f"the candidate has another model: {settings['candidate_model']}")
     asked = (
         f"{settings['task']} ({settings['dataset'] or 'hub'}), lmms-eval {settings['lmms_eval']}"
     )

@@ -10,6 +10,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from engine_ext.features import FEATURES, OF_ENGINE
+from evals.gate import alike, extension
 from evals.gate.arms import BASELINE, CANDIDATE
 from evals.gate.samples import Sample
 from evals.gate.statistics import ALPHA
@@ -24,6 +25,7 @@ class Arm:
     """What came of one arm.
 
     Args:
+        asked: for which model and in which way, as of `alike.asked`; None where unknown.
         dataset: digest of the files that were asked; None where unknown, and for one of the hub.
         status: the lines its processes wrote to ``ENGINE_EXT_STATUS``; None where nobody knows.
         environment: what it ran on.
@@ -31,9 +33,15 @@ class Arm:
 
     name: str
     samples: Sequence[Sample]
+    asked: Mapping[str, Any] | None
     dataset: str | None
     status: Sequence[Mapping[str, Any]] | None
     environment: Mapping[str, Any]
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Whatever is known of how it was asked and what it ran on."""
+        return {**self.environment, **(self.asked or {})}
 
     @property
     def accuracy(self) -> float:
@@ -42,17 +50,17 @@ class Arm:
     @property
     def replaced(self) -> list[str]:
         """The modules that its status lines name."""
-        return sorted({one["name"] for line in self.status or () for one in line["modules"]})
+        return extension.replaced(self.status or ())
 
     @property
     def features(self) -> set[str]:
         """Those that were on in any of its processes."""
-        return {feature for line in self.status or () for feature in line["features"]}
+        return extension.on(self.status or ())
 
     @property
-    def runs_extension(self) -> bool:
-        """Whether the extension does something in one of its processes."""
-        return bool(self.replaced or self.features - {"linear"})
+    def used(self) -> set[str]:
+        """Those that have done something in one of its processes."""
+        return extension.used(self.status or ())
 
 
 def reasons(
@@ -64,6 +72,7 @@ def reasons(
     min_accuracy: float | None,
     limit: int,
     most_unanswered: float = MOST_UNANSWERED,
+    is_other_model: bool = False,
 ) -> list[str]:
     """Each reason for which the run is invalid; none when it may be judged.
 
@@ -71,10 +80,12 @@ def reasons(
         features: those that the candidate was to run with; None for what its engine runs anyway.
         limit: tokens of a reply at most.
         most_unanswered: the share of a server's replies that may be no answer.
+        is_other_model: the candidate is meant to have another model.
     """
     found = []
     for arm in (baseline, candidate):
         found += _failed(arm) or _silent(arm, limit, most_unanswered)
+    found += alike.reasons(baseline.facts, candidate.facts, is_other_model)
     found += _unpaired(baseline, candidate)
     if not trust_servers:
         found += [
@@ -92,8 +103,12 @@ def reasons(
     return found
 
 
-def warnings(baseline: Arm, candidate: Arm) -> list[str]:
-    """What does not invalidate a run, and makes it say less than it seems to."""
+def warnings(baseline: Arm, candidate: Arm, features: Sequence[str] | None = None) -> list[str]:
+    """What does not invalidate a run, and makes it say less than it seems to.
+
+    Args:
+        features: as of `reasons`, where those that have done nothing are.
+    """
     found = []
     for arm in (baseline, candidate):
         chances = [sample.chance for sample in arm.samples if sample.chance is not None]
@@ -105,11 +120,19 @@ def warnings(baseline: Arm, candidate: Arm) -> list[str]:
                     f"{arm.name} scored {arm.accuracy:.3f}, no better than chance"
                     f" ({chance:.3f}): what it does not see, it cannot lose"
                 )
-    if candidate.status and not candidate.runs_extension:
-        left = {one["reason"] for line in candidate.status for one in line.get("left_alone", ())}
-        why = "; ".join(sorted(left)) or "no convolution to replace"
-        found.append(f"the extension has nothing to do in {candidate.name}: {why}")
-    return found
+    found += [
+        f"{arm.name}: nothing beside its samples (arm.json) says for which model and in which way"
+        " it was asked: whether as the other was is not known"
+        for arm in (baseline, candidate)
+        if arm.asked is None
+    ]
+    found += alike.warnings(baseline.facts, candidate.facts)
+    idle = sorted(candidate.features - candidate.used - set(features or ()))
+    return found + [
+        f"the extension has nothing to do in {candidate.name} by {name}:"
+        f" {extension.why_unused(candidate.status or (), name)}"
+        for name in idle
+    ]
 
 
 def _failed(arm: Arm) -> list[str]:
@@ -154,20 +177,26 @@ def _unpaired(baseline: Arm, candidate: Arm) -> list[str]:
 
 def _extension(baseline: Arm, candidate: Arm, wanted: Sequence[str]) -> list[str]:
     found = []
-    if baseline.runs_extension:
-        does = ", ".join(baseline.replaced or sorted(baseline.features))
+    if baseline.used or baseline.features - {"linear"}:
+        does = ", ".join(baseline.replaced or sorted(baseline.features | baseline.used))
         found.append(f"{BASELINE} ran the extension: {does}")
-    if candidate.status is not None and not candidate.status:
+    if candidate.status is not None and not extension.holds_model(candidate.status):
         found.append(
             f"{CANDIDATE} did not run the extension: no model of its was loaded with it (its"
-            " ENGINE_EXT_STATUS is empty)"
+            " ENGINE_EXT_STATUS has no line of one)"
         )
     missing = set()
     for line in candidate.status or ():
-        there = OF_ENGINE.get(line["engine"], tuple(FEATURES))
-        # A name that is no feature at all is missing everywhere.
-        asked = {name for name in wanted if name in there or name not in FEATURES}
-        missing |= asked - set(line["features"])
+        if "features" in line:
+            there = OF_ENGINE.get(line["engine"], tuple(FEATURES))
+            # A name that is no feature at all is missing everywhere.
+            asked = {name for name in wanted if name in there or name not in FEATURES}
+            missing |= asked - set(line["features"])
     if missing:
         found.append(f"{CANDIDATE} ran without {', '.join(sorted(missing))}")
-    return found
+    idle = set(wanted) & candidate.features - candidate.used - missing
+    return found + [
+        f"{CANDIDATE} has done nothing by {name}, which --features names:"
+        f" {extension.why_unused(candidate.status or (), name)}"
+        for name in sorted(idle)
+    ]

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+from engine_ext.status import MODEL
 from evals.gate.samples import Sample
 from evals.gate.validity import Arm
 
 REPLACED = {
+    "role": MODEL,
     "engine": "vllm",
     "features": ["linear"],
     "modules": [{"name": "visual.patch_embed.proj"}],
@@ -36,6 +38,7 @@ def arm(name, samples=None, **changes):
     made = Arm(
         name=name,
         samples=[sample(i) for i in range(5)] if samples is None else samples,
+        asked={"model": "m", "task": "t", "max_new_tokens": 8, "no_thinking": False, "score": None},
         dataset="digest of the files",
         status=[] if name == "baseline" else [REPLACED],
         environment={"vllm": "0.32.0"},

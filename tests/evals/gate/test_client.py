@@ -32,6 +32,12 @@ def test_a_remote_server_is_asked_through_the_proxy(server, monkeypatch):
     assert model_of("http://gate.invalid:8000") == "thinker"
 
 
+def test_where_the_model_of_a_server_lies_is_kept_as_it_tells_it(server, monkeypatch):
+    monkeypatch.setenv("GATE_KEY", "secret")
+    with remote(server, None, "GATE_KEY") as endpoint:
+        assert endpoint.environment["model_path"] == "/models/thinker"
+
+
 @pytest.mark.parametrize(("value", "said"), [(None, "is not set"), ("other", "is not the one it")])
 def test_a_wrong_key_is_said_in_one_line(server, monkeypatch, value, said):
     monkeypatch.delenv("GATE_KEY", raising=False)

@@ -1,6 +1,13 @@
+import json
+import math
+
+import httpx
 import pytest
 
-from evals.gate.logprobs import First, compare, faults
+from evals.gate.course import probed
+from evals.gate.logprobs import Compared, First, ProbeFailed, ask, compare, faults
+
+PROBE = {"kind": "video", "position": 3, "messages": []}
 
 
 def image(position, **tokens):
@@ -33,5 +40,46 @@ def test_a_difference_of_rounding_is_no_fault():
 
 
 def test_other_probes_are_refused():
-    with pytest.raises(ValueError, match="found 1 and 1 probes, expected the same"):
+    with pytest.raises(ProbeFailed, match="found 1 and 1 probes, expected the same"):
         compare([image(0, A=-0.1)], [image(1, A=-0.1)])
+
+
+def asked(top):
+    """What comes of a server whose ``top_logprobs`` are given."""
+    said = json.dumps({"choices": [{"logprobs": {"content": [{"top_logprobs": top}]}}]}, indent=1)
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, text=said))
+    with httpx.Client(transport=answer) as http:
+        return ask([PROBE], http, "http://server/v1", {}, 1, lambda *_: None)
+
+
+def test_finite_log_probabilities_are_read():
+    assert asked([{"token": "A", "logprob": -0.1}]) == [First("video", 3, {"A": -0.1})]
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        None,
+        [],
+        [{"token": "A", "logprob": None}],
+        [{"token": "A", "logprob": math.nan}],
+        [{"token": "A", "logprob": -0.1}, {"token": "B", "logprob": -math.inf}],
+        [{"token": "A", "logprob": "-0.1"}],
+        ["A"],
+    ],
+)
+def test_what_is_no_log_probability_is_said_in_one_line(top):
+    with pytest.raises(ProbeFailed, match=r"^the video about question 3: ") as raised:
+        asked(top)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("line", ['{"kind": "image", "position": 0, "tokens": {"A": NaN}}', "[]"])
+def test_stored_ones_are_held_to_the_same(tmp_path, line):
+    (tmp_path / "logprobs.jsonl").write_text(line)
+    with pytest.raises(ProbeFailed):
+        probed(tmp_path)
+
+
+def test_a_mean_that_is_no_number_is_a_fault():
+    assert len(faults([Compared("image", 1, math.nan, math.nan, 1.0)], 0.02)) == 1

@@ -20,6 +20,10 @@ def test_what_follows_two_dashes_goes_to_the_engine():
         (["--model", "org/model"], "--engine and --model go together"),
         ([*ARMS, "--candidate-url", "http://h:1"], "not both"),
         (["--candidate-url", "http://h:1"], "no baseline"),
+        (
+            ["--baseline-url", "a:8000", "--candidate-url", "http://b:1"],
+            "expected http://HOST:PORT",
+        ),
         (["--engine", "vllm", "--model", "/nowhere/model"], "no model at /nowhere/model"),
         ([*ARMS, "--dataset", "/nowhere.parquet"], "--dataset: no /nowhere.parquet"),
         ([*ARMS, "--baseline-samples", "/nowhere"], "--baseline-samples: no /nowhere"),
@@ -39,6 +43,25 @@ def test_urls_of_both_arms_name_a_run():
     assert options.engine is None
 
 
+@pytest.mark.parametrize(
+    ("baseline", "candidate"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+        ("http://localhost:8000/", "http://[::1]:8000"),
+        ("http://0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("http://Host", "http://host:80/v1/"),
+    ],
+)
+def test_one_server_is_not_compared_with_itself(baseline, candidate):
+    with pytest.raises(BadOptions, match="name one server"):
+        parse(["--baseline-url", baseline, "--candidate-url", candidate])
+
+
+def test_servers_behind_one_gateway_are_two():
+    urls = ["--baseline-url", "http://h:1/off/v1", "--candidate-url", "http://h:1/on/v1"]
+    assert parse(urls).candidate_url == "http://h:1/on/v1"
+
+
 def test_a_stored_baseline_goes_with_a_candidate_that_is_started(tmp_path):
     (tmp_path / "samples.jsonl").touch()
     options = parse([*ARMS, "--baseline-samples", str(tmp_path / "samples.jsonl")])
@@ -48,7 +71,7 @@ def test_a_stored_baseline_goes_with_a_candidate_that_is_started(tmp_path):
 def test_a_status_file_that_is_none_is_said_before_a_server_is_asked(tmp_path, capsys):
     file = tmp_path / "off.jsonl"
     file.write_text("a log\n")
-    urls = "--baseline-url", "http://127.0.0.1:1", "--candidate-url", "http://127.0.0.1:1"
+    urls = "--baseline-url", "http://127.0.0.1:1", "--candidate-url", "http://127.0.0.1:2"
     assert main([*urls, "--baseline-status", str(file), "--out", str(tmp_path / "out")]) == 2
     assert "off.jsonl, line 1: no JSON" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -18,6 +18,7 @@ WIDTHS = {"desktop": 1280, "phone": 360}
 SETTINGS = {
     "engine": "vllm",
     "model": "org/model",
+    "candidate_model": None,
     "features": "linear,mrope",
     "task": "mmmu_val",
     "dataset": None,

@@ -21,6 +21,7 @@ from evals.gate.client import API_KEY
 from evals.gate_proof.faults import faulty_copies
 from evals.serving.engines import ENGINES
 from evals.serving.servers import cpu_server
+from tests.evals.gate.forward import forwarded
 
 FAMILY = "qwen3_vl"
 COUNT = 40
@@ -82,22 +83,29 @@ def server(folder):
         yield running, written
 
 
+@pytest.fixture(scope="module")
+def baseline(server):
+    """Another address of the same server, which spares a second one."""
+    with forwarded(server[0].url) as url:
+        yield url
+
+
 @pytest.fixture
-def arms(server, tmp_path):
+def arms(server, baseline, tmp_path):
     """Options that take the one server for both arms, the baseline's status file being empty."""
     running, written = server
     (tmp_path / "off.jsonl").touch()
-    urls = ["--baseline-url", running.url, "--candidate-url", running.url]
+    urls = ["--baseline-url", baseline, "--candidate-url", running.url]
     return [*urls, "--baseline-status", tmp_path / "off.jsonl", "--candidate-status", written]
 
 
 @pytest.fixture(scope="module")
-def passed(folder, server, questions):
+def passed(folder, server, baseline, questions):
     """A run whose arms are the same server: its exit status, what was said, report and folder."""
     running, written = server
     out, nothing = folder / "stored", folder / "nothing.jsonl"
     nothing.touch()
-    given = ["--baseline-url", running.url, "--candidate-url", running.url]
+    given = ["--baseline-url", baseline, "--candidate-url", running.url]
     given += ["--baseline-status", nothing, "--candidate-status", written]
     given += ["--dataset", questions, "--smoke", "--logprobs", 5]
     return *gate(out, *given), out

@@ -1,4 +1,4 @@
-"""Whole runs against servers that say nothing, think to the end, or want a key."""
+"""Whole runs against servers that say nothing, think to the end, fail, or want a key."""
 
 import pytest
 
@@ -71,6 +71,14 @@ def test_servers_that_think_first_pass_by_what_they_answer(tmp_path, questions):
     code, said, report, asked = run(tmp_path, questions, lambda _: told, lambda _: told, *given)
     assert (code, report["overall"]["baseline"]) == (0, 1), said
     assert all(one["chat_template_kwargs"] == {"enable_thinking": False} for one in asked)
+
+
+@slow
+def test_a_server_that_fails_each_question_once_does_not_pass(tmp_path, questions):
+    """openai's client would ask it again."""
+    fails = run(tmp_path, questions, lambda n: ANSWER if n % 2 else None, answers)
+    assert (fails[0], fails[2]["verdict"]) == (2, "INVALID")
+    assert "a request failed: Error code: 500" in fails[1]
 
 
 @slow

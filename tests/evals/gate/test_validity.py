@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine_ext.status import MODEL, POSITIONS, SENDER
 from evals.gate.validity import reasons, warnings
 from tests.evals.gate.arms import REPLACED, arm, sample
 
@@ -47,6 +48,48 @@ def test_another_data_set_is_a_reason():
     assert said == "the data set changed between the servers"
 
 
+SETTINGS = {"task": "mmmu_pro", "max_new_tokens": 9, "no_thinking": True, "score": "anls"}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_baseline_that_was_asked_in_another_way_is_a_reason(name):
+    candidate = arm("candidate")
+    other = {**candidate.asked, name: SETTINGS[name]}
+    (said,) = found(arm("baseline", asked=other), candidate, is_other_model=True)
+    assert said.startswith(f"the servers were asked with another {name}: baseline {other[name]!r}")
+
+
+@pytest.mark.parametrize("where", ["asked", "environment"])
+def test_another_model_is_a_reason_unless_it_is_meant(where):
+    """By its name at the server, or by its path where both tell it."""
+    name = {"asked": "model", "environment": "model_path"}[where]
+    pair = [arm("baseline", environment={"model_path": "/m"}), arm("candidate")]
+    changed = {**getattr(pair[1], where), name: "another"}
+    pair[1] = replace(pair[1], **{where: changed})
+    (said,) = found(*pair)
+    assert said.startswith(f"the servers have other models ({name}): baseline ")
+    assert "candidate 'another'; --candidate-model says that this is meant" in said
+    assert found(*pair, is_other_model=True) == []
+
+
+def test_what_a_server_runs_on_is_a_warning_where_it_differs():
+    told = {"url": "http://a", "version": "0.5.23", "dtype": "bfloat16", "tp_size": 1}
+    other = {"url": "http://b", "version": "0.5.22", "dtype": "float16"}
+    pair = arm("baseline", environment=told), arm("candidate", environment=other)
+    assert found(*pair) == []
+    assert warnings(*pair) == [
+        "the servers differ in version: baseline '0.5.23', candidate '0.5.22'",
+        "the servers differ in dtype: baseline 'bfloat16', candidate 'float16'",
+    ]
+
+
+def test_samples_of_which_nobody_knows_how_they_were_asked_are_a_warning():
+    pair = arm("baseline", asked=None), arm("candidate")
+    assert found(*pair) == []
+    (said,) = warnings(*pair)
+    assert said.startswith("baseline: nothing beside its samples (arm.json) says for which model")
+
+
 def test_a_candidate_without_the_extension_is_a_reason():
     (said,) = found(arm("baseline"), arm("candidate", status=[]))
     assert "did not run the extension" in said
@@ -61,6 +104,7 @@ def test_a_baseline_with_the_extension_is_a_reason():
 
 
 IDLE = {
+    "role": MODEL,
     "engine": "vllm",
     "features": ["linear"],
     "modules": [],
@@ -72,9 +116,43 @@ def test_an_extension_that_has_nothing_to_do_is_said_and_no_reason():
     pair = arm("baseline"), arm("candidate", status=[IDLE])
     assert found(*pair, features=None) == []
     (said,) = warnings(*pair)
-    assert said == "the extension has nothing to do in candidate: multiplies already"
-    for status in ([REPLACED], [{**IDLE, "features": ["linear", "pixels"]}], None):
+    assert said == "the extension has nothing to do in candidate by linear: multiplies already"
+    for status in ([REPLACED], None):
         assert warnings(arm("baseline"), arm("candidate", status=status)) == []
+
+
+ALL_ON = {**REPLACED, "engine": "sglang", "features": ["linear", "mrope", "pixels", "resize"]}
+SENDS = {**ALL_ON, "role": SENDER, "sends": ["image"], "as_before": {}}
+COUNTS = {"role": POSITIONS, "in_use": ["qwen2_vl", "image"]}
+STAYS = {**SENDS, "sends": [], "as_before": {"image": "one frame differs"}}
+UNUSED = {
+    "mrope": ([ALL_ON, SENDS], "no rope positions of a request were computed by it"),
+    "pixels": ([ALL_ON, STAYS, COUNTS], "images are sent as before: one frame differs"),
+    "resize": ([ALL_ON, {**SENDS, "sends": ["video"]}, COUNTS], "no process has said what it"),
+    "linear": ([{**ALL_ON, "modules": []}, SENDS, COUNTS], "no convolution to replace"),
+}
+
+
+def test_features_that_have_done_something_are_used():
+    pair = arm("baseline"), arm("candidate", status=[ALL_ON, STAYS, SENDS, COUNTS])
+    assert pair[1].used == {"linear", "mrope", "pixels", "resize"}
+    assert found(*pair, features=ALL_ON["features"]) == warnings(*pair) == []
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_a_feature_that_is_on_and_does_nothing_is_a_warning_or_where_it_is_named_a_reason(name):
+    status, why = UNUSED[name]
+    pair = arm("baseline"), arm("candidate", status=status)
+    assert found(*pair, features=None) == []
+    assert f"has nothing to do in candidate by {name}: {why}" in "".join(warnings(*pair))
+    (said,) = found(*pair, features=[name])
+    assert said.startswith(f"candidate has done nothing by {name}, which --features names: {why}")
+    assert f"by {name}:" not in "".join(warnings(*pair, [name]))
+
+
+def test_processes_that_send_are_no_model_with_the_extension():
+    (said,) = found(arm("baseline"), arm("candidate", status=[SENDS, COUNTS]), features=None)
+    assert "no model of its was loaded with it" in said
 
 
 SILENCE = [
