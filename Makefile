@@ -5,6 +5,7 @@ PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null 
 PYTHON_GPU ?= python3
 FAMILY ?= qwen3_vl
 ENGINE ?= vllm
+FEATURES ?= linear,mrope,pixels
 ENVIRONMENT ?= $(ENGINE)
 PYTEST = -m pytest -p no:cacheprovider --durations=5
 GATE_TESTS = tests/evals/gate tests/evals/test_servers.py
@@ -88,10 +89,10 @@ gpu: ## tests and benchmarks of a GPU, in the Python that has your torch (PYTHON
 	@"$(PYTHON_GPU)" -m benchmarks.gpu
 
 .PHONY: gate
-gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGINE=vllm|sglang FAMILY=...)
+gate: ## the accuracy gate on a tiny checkpoint: extension off against on (ENGINE=vllm|sglang FAMILY=... FEATURES=...)
 	@engine=$$($(call environment,$(ENGINE))) && python=$$($(call environment,lmms-eval)) && \
 	  "$$python" -m evals.checkpoints.mmmu $(FAMILY) .gate/$(FAMILY).parquet && \
-	  "$$python" -m evals.gate --cpu --features linear,mrope,pixels --engine $(ENGINE) --engine-python "$$engine" \
+	  "$$python" -m evals.gate --cpu --features $(FEATURES) --engine $(ENGINE) --engine-python "$$engine" \
 	    --model evals/checkpoints/$(FAMILY) --dataset .gate/$(FAMILY).parquet --max-new-tokens 8 \
 	    --min-accuracy 0.8 --logprobs 60 --out .gate/$(ENGINE)-$(FAMILY)
 
