@@ -6,7 +6,7 @@ import os
 
 import httpx
 
-from evals.serving.servers import LOOPBACK
+from evals.serving.servers import is_loopback
 
 API_KEY = "OPENAI_API_KEY"
 NO_KEY = "none"  # what goes to a server that wants none; the client of lmms-eval must have one
@@ -23,7 +23,7 @@ def client(url: str, variable: str) -> httpx.Client:
 
 
 def is_remote(url: str) -> bool:
-    return not url.startswith(LOOPBACK)
+    return not is_loopback(url)
 
 
 def refused(url: str, variable: str) -> str:

@@ -15,8 +15,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from openai import OpenAI
@@ -30,8 +32,6 @@ GROUP_SECONDS = 3
 """For what a server has started to end by itself after it: shared memory is freed then."""
 PORTS = range(20000, 32768)
 """To choose from: below Linux's ephemeral ones (net.ipv4.ip_local_port_range)."""
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-"""How an address of this machine begins: proxy settings are not for it."""
 
 
 def end_on_sigterm() -> None:
@@ -164,6 +164,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _tail(log: Path, lines: int = 30) -> str:
     return f"; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-lines:])
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is of this machine, for which proxy settings are not."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # another name, or no URL
+        return False
 
 
 def free_port() -> int:
