@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from benchmarks.record import RESULTS, Row, append, three_digits
 from engine_ext.installed import installed_version
+from evals.serving.leaving import leave_when_told
 
 WIDTH = 160  # of tables that are written to a file
 NAMED = ("what", "model", "tower", "shape", "count", "dtype", "unit", "provider")
@@ -60,7 +60,7 @@ def recording(name: str, folder: Path) -> Iterator[list[Row]]:
     Also where something fails midway or ends the run: what was measured until then is kept.
     """
     rows: list[Row] = []
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    leave_when_told()
     try:
         yield rows
     finally:

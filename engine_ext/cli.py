@@ -15,7 +15,8 @@ from engine_ext import __version__
 STATUSES = """\
 exit status:
   0  the extension is active; with --status: all processes are there and agree
-  1  something keeps it from acting, or it is off; with --status: one is missing, or they disagree
+  1  something keeps it from acting, or it is off; with --status: one is missing, they disagree,
+     or are all in another container of this host name
   2  a model or a status file that cannot be read, or a mistake in the command
 """
 

@@ -23,7 +23,8 @@ from evals.checkpoints.questions import LETTERS, Question, chat_content, held_ou
 from evals.serving import status_lines
 from evals.serving.asking import Reply, ask, differences
 from evals.serving.engines import ENGINES
-from evals.serving.servers import cpu_server, end_on_sigterm
+from evals.serving.leaving import leave_when_told
+from evals.serving.servers import cpu_server
 
 ARMS = {"on": "linear", "off": "off"}
 """What each server has in ``ENGINE_EXT``."""
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--questions", type=int, default=6, help="how many (default 6)")
     parser.add_argument("--logs", type=Path, help="folder for server logs (default: a new one)")
     options = parser.parse_args()
-    end_on_sigterm()
+    leave_when_told()
     logs = options.logs or Path(tempfile.mkdtemp(prefix="engine_ext-demo-"))
     logs.mkdir(parents=True, exist_ok=True)
     status_file = logs / "status.jsonl"

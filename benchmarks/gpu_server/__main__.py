@@ -22,7 +22,7 @@ from benchmarks.command import parser
 from benchmarks.gpu_server.answers import compare
 from benchmarks.gpu_server.servers import Session
 from benchmarks.gpu_server.speed import speed, stages_of
-from evals.serving.servers import end_on_sigterm
+from evals.serving.leaving import leave_when_told
 
 PARTS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "first family": (compare, ("qwen2_5_vl",)),
@@ -49,7 +49,7 @@ def main() -> int:
     options = made.parse_args()
     options.results.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGALRM, _out_of_time)
-    end_on_sigterm()
+    leave_when_told()
     signal.setitimer(signal.ITIMER_REAL, options.seconds)
     failed = list(options.only)
     with tempfile.TemporaryDirectory(prefix="engine_ext-gpu-") as folder:

@@ -30,7 +30,7 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
         "engines": {},
     }
     if report["stack"]["torch"] is None:
-        text = f"torch cannot be imported: {report['stack']['error']}"
+        text = f"torch cannot be used: {report['stack']['error']}"
         report["problems"][text] = "pip install torch   # an engine brings its own"
     try:
         is_wanted, is_understood = "linear" in enabled_features(environ), True
@@ -62,10 +62,12 @@ def examine(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
 def _stack() -> dict[str, Any]:
     try:
         import torch
-    except (ImportError, OSError) as error:  # a broken torch must not keep the rest from view
-        return {"torch": None, "error": str(error), "gpu": None, "cudnn": None}
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    number = torch.backends.cudnn.version() if torch.version.cuda else None  # type: ignore[no-untyped-call]
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+        number = torch.backends.cudnn.version() if torch.version.cuda else None  # type: ignore[no-untyped-call]
+    except Exception as error:  # a broken torch must not keep the rest from view
+        said = " ".join(str(error).split()) or type(error).__name__  # on one line
+        return {"torch": None, "error": said, "gpu": None, "cudnn": None}
     return {"torch": torch.__version__, "gpu": gpu, "cudnn": _cudnn_version(number)}
 
 

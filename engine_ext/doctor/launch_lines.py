@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine_ext.doctor.launches import RUNNING
+from engine_ext.doctor.launches import ENDED, RUNNING
 from engine_ext.status import MODEL, SENDER
 
 
@@ -20,9 +20,18 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     for one in report["earlier"]:
         still = f", {one['running']} still running" if one["running"] else ""
         yield f"earlier   {one['launch']}: {one['processes']} processes{still}"
-    is_well = not report["problems"]
-    verdict = "all that are known of are there, and agree" if is_well else "see the problems"
-    yield f"verdict   {verdict}"
+    yield f"verdict   {_verdict(report)}"
+
+
+def _verdict(report: Mapping[str, Any]) -> str:
+    states = [one["state"] for one in report["processes"]]
+    unseen = sum(state not in (RUNNING, ENDED) for state in states)
+    if not unseen:
+        well = "all that are known of are there, and agree"
+        return "see the problems" if report["problems"] else well
+    judged = "see the problems" if report["problems"] else "all that are known of agree"
+    not_known = f"whether {unseen} of {len(states)} processes still run is not known from here"
+    return f"{judged}; {not_known}"
 
 
 def _said(one: Mapping[str, Any]) -> Iterator[str]:

@@ -14,7 +14,10 @@ from typing import Any
 from engine_ext.doctor.status_file import Line
 from engine_ext.status import MODEL, POSITIONS, SENDER, namespace, started
 
-RUNNING, ENDED, ELSEWHERE = "running", "ended", "on another host"
+RUNNING, ENDED = "running", "ended"
+OTHER_HOST, OTHER_CONTAINER = "on another host", "in another container"
+"""Of what cannot be looked at from here. A container may have the name of its host, or of the one
+before it: its numbers of processes tell it apart, which count in a namespace of their own."""
 SAME = {
     "engine_ext": "version of the extension",
     "engine": "engine",
@@ -57,8 +60,10 @@ def _processes(lines: Iterable[Line]) -> list[Line]:
 
 
 def _state(line: Line) -> str:
-    if (line["host"], line["namespace"]) != (platform.node(), namespace()):
-        return ELSEWHERE
+    if line["host"] != platform.node():
+        return OTHER_HOST
+    if line["namespace"] != namespace():
+        return OTHER_CONTAINER
     return RUNNING if line["started"] and started(line["pid"]) == line["started"] else ENDED
 
 
@@ -72,6 +77,12 @@ def _missing(processes: list[Line]) -> Iterator[str]:
     if len(ended) == len(processes):
         yield "none of its processes is running any more"
         return
+    states = {one["state"] for one in processes}
+    if OTHER_CONTAINER in states and not states & {RUNNING, ENDED}:
+        yield (
+            "its processes were in another container of this host's name, which may have ended:"
+            " none can be looked at from here, run this command in that container"
+        )
     for one in ended:
         yield f"process {one['pid']} ({', '.join(one['roles'])}) has ended"
     models, senders = ([p for p in processes if role in p["roles"]] for role in (MODEL, SENDER))

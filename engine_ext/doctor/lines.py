@@ -54,7 +54,7 @@ def _rows(report: Mapping[str, Any]) -> Iterator[Row]:
     yield SAID, "engine_ext", report["engine_ext"]
     yield SAID, "Python", report["python"]
     if stack["torch"] is None:
-        yield FAIL, "torch", "cannot be imported"
+        yield FAIL, "torch", "cannot be used"
     else:
         yield SAID, "torch", stack["torch"]
         yield SAID, "GPU", stack["gpu"] or "none visible to torch"

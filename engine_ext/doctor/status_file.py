@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def read(path: Path) -> list[Line]:
         BadStatusFile: there is none, or something else is in it.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to read a pipe may be to wait forever
+            raise BadStatusFile(f"{path}: no regular file, expected what ENGINE_EXT_STATUS named")
         text = path.read_bytes().decode()
     except OSError as error:
         raise BadStatusFile(f"{path}: {error.strerror}") from None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from ipaddress import ip_address
 
 import httpx
 
-from evals.serving.servers import LOOPBACK
+from evals.serving.servers import is_loopback
 
 API_KEY = "OPENAI_API_KEY"
 PORTS = {"http": 80, "https": 443}
+UNSPECIFIED = ("0.0.0.0", "::")  # what a server listens on is this machine to who asks
 NO_KEY = "none"  # what goes to a server that wants none; the client of lmms-eval must have one
 
 
@@ -25,7 +25,7 @@ def client(url: str, variable: str) -> httpx.Client:
 
 
 def is_remote(url: str) -> bool:
-    return not url.startswith(LOOPBACK)
+    return not is_loopback(url)
 
 
 def refused(url: str, variable: str) -> str:
@@ -49,13 +49,7 @@ def address(url: str) -> tuple[str, str, int, str]:
     if parsed.scheme not in PORTS or not parsed.host:
         raise ValueError(f"{url}: expected http://HOST:PORT")
     path = parsed.path.rstrip("/").removesuffix("/v1")
+    is_here = is_loopback(url) or parsed.host in UNSPECIFIED
+    host = "localhost" if is_here else parsed.host
     port = parsed.port or PORTS[parsed.scheme]
-    return parsed.scheme, "localhost" if _is_here(parsed.host) else parsed.host, port, path
-
-
-def _is_here(host: str) -> bool:
-    try:
-        found = ip_address(host)
-    except ValueError:
-        return host.rstrip(".") == "localhost"
-    return found.is_loopback or found.is_unspecified
+    return parsed.scheme, host, port, path

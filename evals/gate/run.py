@@ -27,7 +27,8 @@ from evals.gate.validity import Arm, reasons, warnings
 from evals.gate.verdict import Judged, Verdict, judge
 from evals.serving import status_lines
 from evals.serving.engines import ENGINES
-from evals.serving.servers import PortInUse, ServerFailed, claim_port, end_on_sigterm, free_port
+from evals.serving.leaving import leave_when_told
+from evals.serving.servers import PortInUse, ServerFailed, claim_port, free_port
 
 FAILURES = (
     ArmFailed,
@@ -51,7 +52,7 @@ SETTINGS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status of a verdict; whatever ends a run before it has one is INVALID."""
-    end_on_sigterm()
+    leave_when_told()
     console = Console(stderr=True, width=max(Console(stderr=True).width, 120))
     try:
         return _run(parse(arguments), console)

@@ -28,7 +28,7 @@ from evals.checkpoints.mmmu import dataset
 from evals.gate_proof.faults import FAULTS, NO_FAULT, faulty_copies
 from evals.gate_proof.record import RESULTS, as_it_must_be, record
 from evals.serving.engines import ENGINES
-from evals.serving.servers import end_on_sigterm
+from evals.serving.leaving import leave_when_told
 
 PROBES = 60  # images, and as many videos
 COLUMNS = {"image": "still_nats", "video": "clip_nats"}
@@ -37,7 +37,7 @@ COLUMNS = {"image": "still_nats", "video": "clip_nats"}
 
 def main() -> int:
     options = _options()
-    end_on_sigterm()
+    leave_when_told()
     console, wrong = Console(), []
     with tempfile.TemporaryDirectory(prefix="engine_ext-self-test-") as temporary:
         for family in options.families or checkpoints.FAMILIES:

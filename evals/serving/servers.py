@@ -10,13 +10,14 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from openai import OpenAI
@@ -30,13 +31,6 @@ GROUP_SECONDS = 3
 """For what a server has started to end by itself after it: shared memory is freed then."""
 PORTS = range(20000, 32768)
 """To choose from: below Linux's ephemeral ones (net.ipv4.ip_local_port_range)."""
-LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-"""How an address of this machine begins: proxy settings are not for it."""
-
-
-def end_on_sigterm() -> None:
-    """Leave by an exception, so that servers are stopped: by itself Python ends at once."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class ServerFailed(RuntimeError):
@@ -122,7 +116,10 @@ def running(
             _wait_until_ready(process, url, log, start_seconds)
             yield Server(url, model, log, process)
         finally:
-            _stop(process)
+            try:
+                _end(process)
+            finally:  # here, as a second signal may be raised before the first line of `_end`
+                _kill(process)
 
 
 def _wait_until_ready(
@@ -142,8 +139,8 @@ def _wait_until_ready(
     raise ServerFailed(f"the server did not serve within {seconds:.0f} s{_tail(log)}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server politely, as by Ctrl-C, then whatever of what it started is left.
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server politely, as by Ctrl-C, and leave what it started a moment to end, too.
 
     The signal is for the server alone: to SGLang, one of its processes that ends before it has
     crashed, and it writes five seconds of diagnostics. It looks for SIGTERM every five seconds
@@ -158,12 +155,26 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         for _ in range(GROUP_SECONDS * 20):
             os.killpg(process.pid, 0)
             time.sleep(0.05)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of the server and of what it started."""
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _tail(log: Path, lines: int = 30) -> str:
     return f"; the end of {log}:\n" + "\n".join(log.read_text().splitlines()[-lines:])
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL is of this machine, for which proxy settings are not."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # another name, or no URL
+        return False
 
 
 def free_port() -> int:

@@ -21,7 +21,8 @@ from rich.markup import escape
 
 from evals import ENVIRONMENTS, PROJECT, checkpoints
 from evals.serving.engines import ENGINES
-from evals.serving.servers import ServerFailed, end_on_sigterm
+from evals.serving.leaving import leave_when_told
+from evals.serving.servers import ServerFailed
 from evals.soak import outcome, report
 from evals.soak.course import soak
 from evals.soak.load import Load, LoadFailed
@@ -36,7 +37,7 @@ MALLOC_HELP = (
 
 def main() -> int:
     options = _options()
-    end_on_sigterm()
+    leave_when_told()
     console = Console(width=max(Console().width, 100))
     try:
         soaked = soak(options, console)

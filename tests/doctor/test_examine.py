@@ -341,6 +341,26 @@ def test_where_torch_is_missing_nothing_is_said_of_its_gpu(monkeypatch):
     assert "cuDNN" not in said
 
 
+@pytest.mark.parametrize("fails", ["import", "cuDNN"])
+def test_a_torch_that_is_broken_is_one_problem_with_its_message(
+    fails, machine, tmp_path, monkeypatch
+):
+    machine("2.9.1", 91002)
+
+    def broken(*_):
+        raise RuntimeError("the versions\ndo not match")
+
+    if fails == "import":
+        (tmp_path / "torch.py").write_text("raise RuntimeError('the versions\\ndo not match')")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "torch")
+    else:
+        monkeypatch.setattr(torch.backends.cudnn, "version", broken)
+    report = doctor.examine({})
+    assert "torch cannot be used: the versions do not match" in report["problems"]
+    assert any(line.startswith("[fail] torch ") for line in doctor_lines.lines(report))
+
+
 def test_an_engine_in_which_nothing_is_on_is_not_active(monkeypatch):
     """`mrope` alone: vLLM computes positions by itself."""
     vllm = {"version": "0.32.0", "overrides": None, "problems": {}}

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import platform
 import subprocess
 import sys
 
@@ -155,6 +156,33 @@ def test_processes_of_another_host_are_not_looked_for(say, child, judged):
     exit_status, report = judged()
     assert exit_status == 0
     assert report["processes"][1]["state"] == "on another host"
+
+
+def test_a_launch_of_another_host_alone_is_not_known_and_no_problem(say, file, capsys):
+    say(status.MODEL, HOLDS, host="another")
+    assert cli.main(["doctor", "--status", str(file)]) == 0
+    assert capsys.readouterr().out.endswith(
+        "verdict   all that are known of agree;"
+        " whether 1 of 1 processes still run is not known from here\n"
+    )
+
+
+def test_a_container_of_the_same_host_name_is_none_that_can_be_looked_at(say, file, capsys):
+    """As where it was started again, or shares the name of the machine: it may be dead."""
+    say(status.MODEL, HOLDS, namespace="pid:[1]")
+    assert cli.main(["doctor", "--status", str(file)]) == 1
+    _, process, problem, verdict = capsys.readouterr().out.splitlines()
+    assert f"{os.getpid()}, in another container ({platform.node()}): " in process
+    assert problem.startswith("problem   its processes were in another container")
+    assert verdict == (
+        "verdict   see the problems; whether 1 of 1 processes still run is not known from here"
+    )
+
+
+def test_a_container_beside_one_that_can_be_looked_at_is_no_problem(say, child, judged):
+    say(status.SENDER, SENDS, **ONE_OF_EACH)
+    say(status.MODEL, HOLDS, **{**child, "namespace": "pid:[1]"})
+    assert problems(judged) == []
 
 
 def test_earlier_launches_are_counted_and_not_read_as_this_one(say, child, judged):

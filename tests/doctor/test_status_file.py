@@ -1,6 +1,7 @@
 """`engine-ext doctor --status FILE` of something else: one line, and exit status 2."""
 
 import json
+import os
 
 import pytest
 
@@ -44,6 +45,12 @@ def test_a_file_that_is_none_is_one_line_and_status_2(content, said, tmp_path, c
     assert error.count("\n") == 1
 
 
-def test_a_folder_is_none_either(tmp_path, capsys):
-    assert cli.main(["doctor", "--status", str(tmp_path)]) == 2
-    assert "Is a directory" in capsys.readouterr().err
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_no_regular_file_is_not_read(kind, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    file = {"folder": tmp_path, "pipe": tmp_path / "pipe", "device": "/dev/null"}[kind]
+    assert cli.main(["doctor", "--status", str(file)]) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        f"engine-ext: {file}: no regular file, expected what ENGINE_EXT_STATUS named\n"
+    )

@@ -3,6 +3,7 @@
 import pytest
 
 from evals.gate.arms import ArmFailed, remote
+from evals.gate.client import is_remote
 from tests.evals.gate.replies import ANSWER, replies
 
 NOWHERE = "http://127.0.0.1:9"  # nothing listens to discard
@@ -36,6 +37,22 @@ def test_where_the_model_of_a_server_lies_is_kept_as_it_tells_it(server, monkeyp
     monkeypatch.setenv("GATE_KEY", "secret")
     with remote(server, None, "GATE_KEY") as endpoint:
         assert endpoint.environment["model_path"] == "/models/thinker"
+
+
+@pytest.mark.parametrize(
+    ("url", "goes_by_proxy"),
+    [
+        ("http://localhost:8000", False),
+        ("https://127.0.0.1:8000/v1", False),
+        ("HTTP://[::1]:8000", False),
+        ("http://localhost.corp:8000", True),
+        ("http://127.0.0.1.corp", True),
+        ("http://localhost@gate.corp", True),
+        ("http://[::1", True),
+    ],
+)
+def test_only_the_host_of_a_url_says_whether_it_is_this_machine(url, goes_by_proxy):
+    assert is_remote(url) is goes_by_proxy
 
 
 @pytest.mark.parametrize(("value", "said"), [(None, "is not set"), ("other", "is not the one it")])
