@@ -20,8 +20,8 @@ STOCK_PROCESSORS = {
     "sglang.srt.multimodal.processors.glm4v.Glm4vImageProcessor",
 }
 """SGLang's processors whose rows are what transformers' processor gives."""
-OF_TRANSFORMERS = "sglang.srt.models.transformers"
-"""SGLang's backend of transformers, whose models are given all that an item says."""
+OF_TRANSFORMERS = "Transformers"
+"""How architectures of SGLang's backend of transformers begin, which hands on all an item says."""
 
 
 def hook() -> None:
@@ -85,8 +85,8 @@ def _why_none(model_config: Any) -> str:
         return reason
     if is_for_text_alone(model_config.hf_config):
         return "the model is for text alone here"
-    model_class, _ = get_model_architecture(model_config)
-    if any(base.__module__ == OF_TRANSFORMERS for base in model_class.__mro__):
+    model_class, architecture = get_model_architecture(model_config)
+    if architecture.startswith(OF_TRANSFORMERS):
         return "the model is of transformers' backend"
     if not (is_override(model_class) and hasattr(model_class, "get_image_feature")):
         return f"{model_class.__module__}.{model_class.__name__} is no class of the extension"

@@ -25,8 +25,8 @@ from engine_ext.vllm.receiving import expect_pixels, take_pixels
 from engine_ext.vllm.sending import say_as_before, send_pixels
 from engine_ext.vllm.versions import TRIED
 
-OF_TRANSFORMERS = "vllm.model_executor.models.transformers"
-"""Where vLLM's backend of transformers is, whose models take whatever a processor gives."""
+OF_TRANSFORMERS = "Transformers"
+"""How architectures of vLLM's backend of transformers begin, which takes whatever comes."""
 _stock: dict[str, tuple[str, str]] = {}
 """Architecture: (module, class) of the engine, as its registry had it before the override."""
 
@@ -110,7 +110,7 @@ def _override(stock: type[nn.Module], architecture: str, name: str) -> type[nn.M
     Override.__doc__ = stock.__doc__
     take_pixels(Override)
     why_not = why_off("vllm", vllm.__version__, TRIED).get("pixels")
-    if why_not is None and stock.__module__.startswith(OF_TRANSFORMERS):
+    if why_not is None and architecture.startswith(OF_TRANSFORMERS):
         why_not = "the model is of transformers' backend"
     try:
         if why_not is None:

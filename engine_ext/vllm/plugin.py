@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from engine_ext import status
 from engine_ext.features import VARIABLE
-from engine_ext.vllm.log import logger
 
 
 def register() -> None:
@@ -17,6 +16,7 @@ def register() -> None:
     import vllm
 
     from engine_ext.vllm.features import features, say
+    from engine_ext.vllm.log import logger
 
     say()
     status.begin()
@@ -44,7 +44,5 @@ def _reach_actors_of_ray() -> None:
         from vllm.ray import ray_env
     except ImportError:
         return  # vLLM before 0.20
-    try:
+    if hasattr(ray_env, "DEFAULT_ENV_VAR_PREFIXES"):
         ray_env.DEFAULT_ENV_VAR_PREFIXES.add(VARIABLE)
-    except Exception:
-        logger.exception("engine_ext: actors of Ray do not get the variables %s*", VARIABLE)
