@@ -126,7 +126,7 @@ def _steps_of(run: str, candidate: str) -> list[Callable[[Server, Path, str], di
     from tests.engines.sglang import http_updates, named, one_colour, repeated
 
     steps = [repeated.take]
-    if hasattr(GenerateReqInput, "mm_hashes"):
+    if hasattr(GenerateReqInput, "mm_hashes") and run not in named.ENDS_STOCK:
         steps.append(named.take)
     if run == http_updates.FAMILY:
         steps.append(http_updates.take)

@@ -23,6 +23,9 @@ SIZE = (224, 168)  # pixels, width and height
 FOUND = ("again", "another picture of that name")
 NOT_FOUND = ("first", "another name", "no number", "too many")
 """By their names, requests whose picture's tokens are in the cache, and those whose are not."""
+ENDS_STOCK = ("qwen3_vl",)
+"""Families of which stock's server ends at it (0.5.23: `IndexError: index_copy_(): index 62 is out
+of bounds`, in the scheduler)."""
 
 
 def take(server: Server, folder: Path, candidate: str) -> dict[str, Any]:
