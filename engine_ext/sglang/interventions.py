@@ -149,15 +149,18 @@ INTERVENTIONS = (
     ),
     Intervention(
         f"{_BASE}.process_mm_data_async",
-        "overridden: a copy of the processor (below) is asked first; where a caller names items"
-        " (`mm_hashes`), the places of the prompt are left to be filled by these (`sending.py`)",
+        "overridden: a copy of the processor (below) is asked first, where the prompt has a place"
+        " (`mm_tokens.image_token_regex`) for each image; what it cannot download is not asked for"
+        " again; where a caller names items (`mm_hashes`), the places of the prompt are left to be"
+        " filled by these (`sending.py`)",
         "SGLang fills them as soon as items have names, and takes a caller's names after that",
         HOOKED,
         "when SGLang fills them by the caller's",
     ),
     Intervention(
         "sglang.srt.multimodal.cache:build_processor_fingerprint",
-        "called for that copy, whose `uses_media_artifacts_without_cache` is set (`naming.py`)",
+        "called for that copy, whose `uses_media_artifacts_without_cache` is set, and whose"
+        " `_cached_image_prompt_template` keeps none (`naming.py`)",
         "images of every Qwen-VL are known by what came in, as SGLang does it for Qwen3-VL",
         ARTIFACTS,
         "when SGLang does it for all of them",
@@ -186,8 +189,9 @@ INTERVENTIONS = (
     ),
     Intervention(
         "sglang.srt.utils:cpu_has_amx_support",
-        "called, as is `is_cpu` (`sent.py`)",
-        "SGLang processes images by itself on such a CPU: pixels are left out",
+        "called, as are `is_cpu` and the processor's `_fast_image_processor_device` (`sent.py`)",
+        "SGLang processes images by itself on such a CPU: pixels are left out; and where it resizes"
+        " them on a GPU, `resize` is",
         HOOKED,
         "the same",
     ),

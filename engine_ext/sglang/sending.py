@@ -49,14 +49,14 @@ def sending(stock: Any) -> Any:
         async def process_mm_data_async(self, *args: Any, **kwargs: Any) -> Any:
             found = None
             images = kwargs.get("image_data") or ()
-            if self.by_content is not None and has_places(self, kwargs.get("input_text"), images):
-                try:
+            try:
+                if self.by_content and has_places(self, kwargs.get("input_text"), images):
                     found = await stock.process_mm_data_async(self.by_content, *args, **kwargs)
-                except RequestException as error:
-                    if said := not_downloaded(error, images):
-                        raise said from error
-                except Exception:  # the other way tells the client what is wrong, as on stock
-                    logger.debug("engine_ext: not known by what came in", exc_info=True)
+            except RequestException as error:
+                if said := not_downloaded(error, images):
+                    raise said from error
+            except Exception:  # the other way tells the client what is wrong, as on stock
+                logger.debug("engine_ext: not known by what came in", exc_info=True)
             if found is None:
                 found = await super().process_mm_data_async(*args, **kwargs)
             if found is not None and getattr(kwargs.get("request_obj"), "mm_hashes", None):
