@@ -22,6 +22,7 @@ from rich.markdown import Markdown
 from benchmarks import device as devices
 from benchmarks.command import console, parser
 from benchmarks.gpu.summary import summary
+from evals.serving.leaving import ENDING, end, leave_when_told
 
 PARTS = {
     "resize": ("gpu.resize",),
@@ -41,8 +42,6 @@ REHEARSED = {
 }
 """What each part is given besides for a rehearsal on a CPU."""
 DONE, NO_GPU, FAILED = 0, 2, 1
-ENDING = 10.0
-"""Seconds in which a part that is told to end writes its rows."""
 
 
 def main() -> int:
@@ -58,6 +57,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return NO_GPU
+    leave_when_told()
     options.results.mkdir(parents=True, exist_ok=True)
     device = devices.name(options.device)
     print(f"{device}, torch {torch.__version__}", flush=True)
@@ -94,18 +94,8 @@ def _run(command: list[str], log: Path, seconds: float) -> str:
         except subprocess.TimeoutExpired:
             return "ended: the time is up"
         finally:
-            _end(process)
+            end(process)  # it writes its rows then
     return "done" if code == 0 else f"FAILED, see {log}"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Benchmarks write their rows when they are told to end."""
-    process.terminate()
-    try:
-        process.wait(ENDING)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ from evals import PROJECT
 from evals.gate.arms import Endpoint
 from evals.gate.client import API_KEY, is_remote, key
 from evals.gate.tasks import GATE_TASK
+from evals.serving.leaving import end
 
 PROGRESS = re.compile(r"Model Responding:[^\r\n]*?(\d+)/(\d+)")
 FAILURE = re.compile(r"All \d+ attempts failed\. Last error: ([^\r\n]*)")
 COLOURS = re.compile(r"\x1b\[[\d;]*m")
 LAST_LINES = 15
-STOP_SECONDS = 10
 
 Tick = Callable[[int, int], None]
 """Called with what is done, and all."""
@@ -105,9 +105,4 @@ def _watch(
                     done, total = map(int, seen[-1])
                     tick(done, total)
         finally:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end(process)

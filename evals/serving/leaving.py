@@ -1,10 +1,14 @@
-"""Commands that are told to end leave by an exception, so that they stop what they have started."""
+"""Commands that are told to end leave by an exception, and end what they have started."""
 
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from typing import Any
+
+ENDING = 10.0
+"""Seconds in which what is told to end does so by itself."""
 
 
 def leave_when_told() -> None:
@@ -15,6 +19,16 @@ def leave_when_told() -> None:
     signal.signal(signal.SIGTERM, _leave)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _leave)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Tell a process to end, by SIGTERM, and kill it if it does not in `ENDING` seconds."""
+    process.terminate()  # does nothing where it has ended
+    try:
+        process.wait(ENDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _leave(number: int, _: Any) -> None:

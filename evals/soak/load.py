@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from evals.serving.leaving import end
 from evals.serving.servers import Server, ServerFailed
 from evals.soak.memory import Sample, sample
 from evals.soak.mixed import Request
@@ -119,14 +120,9 @@ def run(
                 with suppress(subprocess.TimeoutExpired):
                     locust.wait(EVERY - (time.monotonic() - begun) % EVERY)
         finally:
-            locust.terminate()  # does nothing where it has ended
-            try:
-                locust.wait(10)
-            except subprocess.TimeoutExpired:
-                locust.kill()
-                locust.wait()
+            end(locust)
     # Locust's status is 1 when a request failed, which is for the caller to judge.
     if locust.returncode not in (0, 1) or time.monotonic() - begun < 0.9 * load.seconds:
-        end = "\n".join(log.read_text().splitlines()[-20:])
-        raise LoadFailed(f"Locust ended with status {locust.returncode}; the end of {log}:\n{end}")
+        last = "\n".join(log.read_text().splitlines()[-20:])
+        raise LoadFailed(f"Locust ended with status {locust.returncode}; the end of {log}:\n{last}")
     return [json.loads(line) for line in answers.read_text().splitlines()], samples
